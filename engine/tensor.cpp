@@ -1,0 +1,82 @@
+#include "engine/tensor.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace mg {
+
+std::string to_string(DType type) {
+  switch (type) {
+    case DType::f32: return "f32";
+    case DType::i32: return "i32";
+    case DType::i64: return "i64";
+    case DType::u8: return "u8";
+  }
+  return "?";
+}
+
+std::string to_string(const Shape& shape) {
+  std::string text = "[";
+  for (int i = 0; i < shape.rank(); ++i) text += fmt::format("{}{}", i > 0 ? ", " : "", shape[i]);
+  return text + "]";
+}
+
+namespace {
+
+class HeapAllocator : public Allocator {
+ public:
+  std::shared_ptr<void> allocate(std::size_t bytes) override {
+    void* p = std::aligned_alloc(64, static_cast<std::size_t>(round_up(static_cast<std::int64_t>(bytes) + 64, 64)));
+    if (p == nullptr) throw Error(ExitCode::out_of_memory, "out of memory: {} bytes for a tensor", bytes);
+    return {p, std::free};
+  }
+};
+
+}  // namespace
+
+Allocator& heap_allocator() {
+  static HeapAllocator allocator;
+  return allocator;
+}
+
+Tensor::Tensor(Allocator& allocator, Shape shape, Layout layout, DType dtype)
+    : shape_(shape),
+      pitch_(layout == Layout::pitched ? round_up(shape.channels(), kChannelAlign) : shape.channels()),
+      dtype_(dtype) {
+  storage_ = allocator.allocate(bytes());
+  if (pitch_ == channels()) return;
+  const auto elem = static_cast<std::size_t>(size_of(dtype_));
+  const std::size_t padding = static_cast<std::size_t>(pitch_ - channels()) * elem;
+  char* end = static_cast<char*>(storage_.get()) + static_cast<std::size_t>(channels()) * elem;
+  for (std::int64_t r = 0; r < rows(); ++r) std::memset(end + static_cast<std::size_t>(r * pitch_) * elem, 0, padding);
+}
+
+Tensor Tensor::zeros(Allocator& allocator, Shape shape, Layout layout, DType dtype) {
+  Tensor t(allocator, shape, layout, dtype);
+  t.fill_zero();
+  return t;
+}
+
+View Tensor::view() { return {{storage_.get(), dtype_, shape_, pitch_}}; }
+ConstView Tensor::view() const { return {storage_.get(), dtype_, shape_, pitch_}; }
+
+float* Tensor::f32() {
+  expect(dtype_ == DType::f32, "tensor {}: expected f32, got {}", to_string(shape_), to_string(dtype_));
+  return as<float>();
+}
+const float* Tensor::f32() const { return const_cast<Tensor*>(this)->f32(); }
+
+Tensor Tensor::reshaped(Shape shape) const {
+  expect(shape.channels() == channels() && shape.count() == count(), "reshape: {} does not fit {}", to_string(shape),
+         to_string(shape_));
+  Tensor t = *this;
+  t.shape_ = shape;
+  return t;
+}
+
+void Tensor::fill_zero() {
+  if (storage_) std::memset(storage_.get(), 0, bytes());
+}
+
+}  // namespace mg

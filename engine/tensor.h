@@ -1,0 +1,75 @@
+// A tensor: shared storage, an element type, a shape in storage order (video N T H W C, text B L D) and a pitch. Copies share the
+// storage. Activations are pitched (rows of channels start on 64-byte lines, padding zero); parameters and buffers are dense, in
+// PyTorch's layout. There are no strided views; reshaping keeps the last dimension.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/error.h"
+#include "kernels/view.h"
+
+namespace mg {
+
+enum class Layout { dense, pitched };
+
+std::string to_string(DType type);
+std::string to_string(const Shape& shape);  // "[8, 16, 56, 56, 64]"
+
+// Where tensors get their memory. Implementations: Arena (reuse step after step) and the heap.
+class Allocator {
+ public:
+  virtual ~Allocator() = default;
+  // 64-byte aligned, at least bytes + 64 long, contents undefined. Freed when the last owner goes.
+  virtual std::shared_ptr<void> allocate(std::size_t bytes) = 0;
+};
+
+// Plain heap memory, for tensors that live as long as the program: parameters, optimizer state.
+Allocator& heap_allocator();
+
+class Tensor {
+ public:
+  Tensor() = default;
+  // Uninitialised but for the padding of a pitched tensor, which is zero.
+  Tensor(Allocator& allocator, Shape shape, Layout layout = Layout::pitched, DType dtype = DType::f32);
+  static Tensor zeros(Allocator& allocator, Shape shape, Layout layout = Layout::pitched, DType dtype = DType::f32);
+
+  const Shape& shape() const { return shape_; }
+  std::int64_t dim(int i) const { return shape_[i]; }
+  std::int64_t rows() const { return shape_.rows(); }
+  std::int64_t channels() const { return shape_.channels(); }
+  std::int64_t count() const { return shape_.count(); }  // elements without padding
+  std::int64_t pitch() const { return pitch_; }
+  bool dense() const { return pitch_ == channels(); }
+  DType dtype() const { return dtype_; }
+  // Bytes from the first element to the end of the last row, padding included.
+  std::size_t bytes() const { return static_cast<std::size_t>(rows() * pitch_ * size_of(dtype_)); }
+  explicit operator bool() const { return storage_ != nullptr; }
+
+  View view();
+  ConstView view() const;
+  float* f32();
+  const float* f32() const;
+  template <class Elem>
+  Elem* as() {
+    return static_cast<Elem*>(storage_.get());
+  }
+  template <class Elem>
+  const Elem* as() const {
+    return static_cast<const Elem*>(storage_.get());
+  }
+  // The element at (row, channel) of an fp32 tensor; for tests and scalars.
+  float at(std::int64_t row, std::int64_t channel = 0) const { return f32()[row * pitch_ + channel]; }
+
+  // The same storage under another shape with the same last dimension and count.
+  Tensor reshaped(Shape shape) const;
+  void fill_zero();
+
+ private:
+  std::shared_ptr<void> storage_;
+  Shape shape_;
+  std::int64_t pitch_ = 0;
+  DType dtype_ = DType::f32;
+};
+
+}  // namespace mg
