@@ -1,5 +1,5 @@
-// The one exception of this project. Its text says what was expected, what came, and where (operation, or file and line of
-// input); its code is the exit status of a program that ends because of it.
+// The one exception of this project. Its text says what was expected, what came, and where (operation, or
+// file and line of input); its code is the exit status of a program that ends because of it.
 #pragma once
 
 #include <fmt/core.h>
@@ -12,11 +12,11 @@ namespace mg {
 
 enum class ExitCode : int {
   ok = 0,
-  failure = 1,        // failed while running
-  usage = 2,          // wrong command line
-  config = 3,         // wrong configuration file, key or value
-  data = 4,           // wrong manifest, video or cache
-  checkpoint = 5,     // wrong checkpoint or weight file
+  failure = 1,     // failed while running
+  usage = 2,       // wrong command line
+  config = 3,      // wrong configuration file, key or value
+  data = 4,        // wrong manifest, video or cache
+  checkpoint = 5,  // wrong checkpoint or weight file
   out_of_memory = 6,
   interrupted = 130,  // SIGINT
   terminated = 143,   // SIGTERM

@@ -8,10 +8,14 @@ namespace mg {
 
 std::string to_string(DType type) {
   switch (type) {
-    case DType::f32: return "f32";
-    case DType::i32: return "i32";
-    case DType::i64: return "i64";
-    case DType::u8: return "u8";
+    case DType::f32:
+      return "f32";
+    case DType::i32:
+      return "i32";
+    case DType::i64:
+      return "i64";
+    case DType::u8:
+      return "u8";
   }
   return "?";
 }
@@ -27,7 +31,8 @@ namespace {
 class HeapAllocator : public Allocator {
  public:
   std::shared_ptr<void> allocate(std::size_t bytes) override {
-    void* p = std::aligned_alloc(64, static_cast<std::size_t>(round_up(static_cast<std::int64_t>(bytes) + 64, 64)));
+    void* p =
+        std::aligned_alloc(64, static_cast<std::size_t>(round_up(static_cast<std::int64_t>(bytes) + 64, 64)));
     if (p == nullptr) throw Error(ExitCode::out_of_memory, "out of memory: {} bytes for a tensor", bytes);
     return {p, std::free};
   }
@@ -49,7 +54,8 @@ Tensor::Tensor(Allocator& allocator, Shape shape, Layout layout, DType dtype)
   const auto elem = static_cast<std::size_t>(size_of(dtype_));
   const std::size_t padding = static_cast<std::size_t>(pitch_ - channels()) * elem;
   char* end = static_cast<char*>(storage_.get()) + static_cast<std::size_t>(channels()) * elem;
-  for (std::int64_t r = 0; r < rows(); ++r) std::memset(end + static_cast<std::size_t>(r * pitch_) * elem, 0, padding);
+  for (std::int64_t r = 0; r < rows(); ++r)
+    std::memset(end + static_cast<std::size_t>(r * pitch_) * elem, 0, padding);
 }
 
 Tensor Tensor::zeros(Allocator& allocator, Shape shape, Layout layout, DType dtype) {
@@ -68,8 +74,8 @@ float* Tensor::f32() {
 const float* Tensor::f32() const { return const_cast<Tensor*>(this)->f32(); }
 
 Tensor Tensor::reshaped(Shape shape) const {
-  expect(shape.channels() == channels() && shape.count() == count(), "reshape: {} does not fit {}", to_string(shape),
-         to_string(shape_));
+  expect(shape.channels() == channels() && shape.count() == count(), "reshape: {} does not fit {}",
+         to_string(shape), to_string(shape_));
   Tensor t = *this;
   t.shape_ = shape;
   return t;

@@ -1,6 +1,7 @@
-// A tensor: shared storage, an element type, a shape in storage order (video N T H W C, text B L D) and a pitch. Copies share the
-// storage. Activations are pitched (rows of channels start on 64-byte lines, padding zero); parameters and buffers are dense, in
-// PyTorch's layout. There are no strided views; reshaping keeps the last dimension.
+// A tensor: shared storage, an element type, a shape in storage order (video N T H W C, text B L D) and a
+// pitch. Copies share the storage. Activations are pitched (rows of channels start on 64-byte lines, padding
+// zero); parameters and buffers are dense, in PyTorch's layout. There are no strided views; reshaping keeps
+// the last dimension.
 #pragma once
 
 #include <memory>
@@ -32,7 +33,8 @@ class Tensor {
   Tensor() = default;
   // Uninitialised but for the padding of a pitched tensor, which is zero.
   Tensor(Allocator& allocator, Shape shape, Layout layout = Layout::pitched, DType dtype = DType::f32);
-  static Tensor zeros(Allocator& allocator, Shape shape, Layout layout = Layout::pitched, DType dtype = DType::f32);
+  static Tensor zeros(Allocator& allocator, Shape shape, Layout layout = Layout::pitched,
+                      DType dtype = DType::f32);
 
   const Shape& shape() const { return shape_; }
   std::int64_t dim(int i) const { return shape_[i]; }

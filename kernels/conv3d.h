@@ -1,6 +1,7 @@
-// 3D convolution, channels-last: y[n,t,h,w,k] = sum over taps and c of x[n, t*st+i-pt, h*sh+j-ph, w*sw+l-pw, c] * w[k,c,i,j,l].
-// The spatial (1,k,k), temporal (k,1,1), strided and 1x1x1 cases of R(2+1)D (Tran et al., CVPR 2018) are all this one operation.
-// Activations are N T H W C at any pitch; w and dw are dense in PyTorch's layout [K, C, kt, kh, kw].
+// 3D convolution, channels-last: y[n,t,h,w,k] = sum over taps and c of x[n, t*st+i-pt, h*sh+j-ph, w*sw+l-pw,
+// c] * w[k,c,i,j,l]. The spatial (1,k,k), temporal (k,1,1), strided and 1x1x1 cases of R(2+1)D (Tran et al.,
+// CVPR 2018) are all this one operation. Activations are N T H W C at any pitch; w and dw are dense in
+// PyTorch's layout [K, C, kt, kh, kw].
 #pragma once
 
 #include <array>

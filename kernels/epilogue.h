@@ -12,7 +12,8 @@ enum class Activation : std::uint8_t {
   quick_gelu,  // x * sigmoid(1.702 x), as in CLIP
 };
 
-// x' = scale[c] * x + shift[c], then ReLU if asked: a BatchNorm folded into the reader. Off when scale is null.
+// x' = scale[c] * x + shift[c], then ReLU if asked: a BatchNorm folded into the reader. Off when scale is
+// null.
 struct InputTransform {
   const float* scale = nullptr;
   const float* shift = nullptr;

@@ -1,5 +1,6 @@
-// Linear layer: y[r,k] = sum over c of x[r,c] * w[k,c] + bias[k], then the epilogue. Rows are all leading dimensions together.
-// w and dw are dense [K, C] (PyTorch's nn.Linear); x, y and their gradients have any pitch.
+// Linear layer: y[r,k] = sum over c of x[r,c] * w[k,c] + bias[k], then the epilogue. Rows are all leading
+// dimensions together. w and dw are dense [K, C] (PyTorch's nn.Linear); x, y and their gradients have any
+// pitch.
 #pragma once
 
 #include "kernels/epilogue.h"

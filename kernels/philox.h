@@ -1,5 +1,6 @@
-// Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011): a counter-based generator. A draw is a
-// function of (seed, step, site, sample, element) and of nothing else, so it does not depend on order, batch split or device.
+// Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011): a counter-based
+// generator. A draw is a function of (seed, step, site, sample, element) and of nothing else, so it does not
+// depend on order, batch split or device.
 #pragma once
 
 #include <array>
@@ -18,8 +19,8 @@ struct Philox4 {
   std::uint32_t v[4];
 };
 
-MG_HOST_DEVICE inline Philox4 philox4x32(std::uint64_t key, std::uint32_t c0, std::uint32_t c1, std::uint32_t c2,
-                                         std::uint32_t c3) {
+MG_HOST_DEVICE inline Philox4 philox4x32(std::uint64_t key, std::uint32_t c0, std::uint32_t c1,
+                                         std::uint32_t c2, std::uint32_t c3) {
   auto k0 = static_cast<std::uint32_t>(key);
   auto k1 = static_cast<std::uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
@@ -57,6 +58,8 @@ constexpr std::uint32_t random_site(std::string_view name) {
 }
 
 // [0, 1) with 24 bits, exact in fp32.
-MG_HOST_DEVICE inline float uniform01(std::uint32_t bits) { return static_cast<float>(bits >> 8) * (1.0f / 16777216.0f); }
+MG_HOST_DEVICE inline float uniform01(std::uint32_t bits) {
+  return static_cast<float>(bits >> 8) * (1.0f / 16777216.0f);
+}
 
 }  // namespace mg

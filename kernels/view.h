@@ -1,7 +1,7 @@
-// Views: what a kernel sees of a tensor. A view is a pointer, an element type, a shape in storage order (the last dimension is
-// the channels) and a pitch: the distance in elements from one row of channels to the next. Dense means pitch == channels.
-// Pitched tensors have a pitch that is a multiple of kChannelAlign, and their padding is zero: a kernel that writes a pitched
-// view writes zeros there, and may read it.
+// Views: what a kernel sees of a tensor. A view is a pointer, an element type, a shape in storage order (the
+// last dimension is the channels) and a pitch: the distance in elements from one row of channels to the next.
+// Dense means pitch == channels. Pitched tensors have a pitch that is a multiple of kChannelAlign, and their
+// padding is zero: a kernel that writes a pitched view writes zeros there, and may read it.
 #pragma once
 
 #include <array>
@@ -15,9 +15,12 @@ enum class DType : std::uint8_t { f32, i32, i64, u8 };
 constexpr std::int64_t size_of(DType type) {
   switch (type) {
     case DType::f32:
-    case DType::i32: return 4;
-    case DType::i64: return 8;
-    case DType::u8: return 1;
+    case DType::i32:
+      return 4;
+    case DType::i64:
+      return 8;
+    case DType::u8:
+      return 1;
   }
   return 0;
 }
@@ -29,7 +32,8 @@ constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Up to five dimensions in storage order: video N T H W C, text B L D, a matrix rows x columns, a vector of channels.
+// Up to five dimensions in storage order: video N T H W C, text B L D, a matrix rows x columns, a vector of
+// channels.
 class Shape {
  public:
   constexpr Shape() = default;
@@ -39,10 +43,14 @@ class Shape {
     }
   }
   constexpr int rank() const { return rank_; }
-  constexpr std::int64_t operator[](int i) const { return dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)]; }
+  constexpr std::int64_t operator[](int i) const {
+    return dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)];
+  }
   constexpr std::int64_t& operator[](int i) { return dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)]; }
   // The last dimension; 1 for a scalar (rank 0).
-  constexpr std::int64_t channels() const { return rank_ == 0 ? 1 : dims_[static_cast<std::size_t>(rank_ - 1)]; }
+  constexpr std::int64_t channels() const {
+    return rank_ == 0 ? 1 : dims_[static_cast<std::size_t>(rank_ - 1)];
+  }
   // The product of all dimensions but the last.
   constexpr std::int64_t rows() const {
     std::int64_t product = 1;
@@ -87,7 +95,8 @@ struct View : BasicView<void> {
 struct ConstView : BasicView<const void> {
   ConstView() = default;
   ConstView(const View& v) : BasicView<const void>{v.data, v.dtype, v.shape, v.pitch} {}
-  ConstView(const void* p, DType t, Shape s, std::int64_t row_pitch) : BasicView<const void>{p, t, s, row_pitch} {}
+  ConstView(const void* p, DType t, Shape s, std::int64_t row_pitch)
+      : BasicView<const void>{p, t, s, row_pitch} {}
   const float* f32() const { return as<const float>(); }
 };
 

@@ -1,0 +1,85 @@
+#include "engine/tape.h"
+
+#include <algorithm>
+
+#include "engine/context.h"
+#include "engine/module.h"
+#include "kernels/elementwise.h"
+
+namespace mg {
+
+void Backward::add(int slot, Tensor gradient) {
+  if (slot < 0) return;
+  Tensor& held = grads_.at(static_cast<std::size_t>(slot));
+  if (!held) {
+    held = std::move(gradient);
+    return;
+  }
+  expect(held.shape() == gradient.shape() && held.pitch() == gradient.pitch(),
+         "gradient of shape {} does not add to {}", to_string(gradient.shape()), to_string(held.shape()));
+  // A new tensor: the held one may be another slot's gradient too (add() shares its doutput with both
+  // inputs).
+  Tensor sum(context.arena, held.shape(), held.dense() ? Layout::dense : Layout::pitched);
+  context.run([&](auto& s) {
+    add_forward({.y = sum.view(), .a = std::as_const(held).view(), .b = std::as_const(gradient).view()}, s);
+  });
+  held = std::move(sum);
+}
+
+int Tape::new_slot() {
+  expect(!used_, "this tape has run backwards already: make a new one");
+  grads_.emplace_back();
+  return static_cast<int>(grads_.size()) - 1;
+}
+
+Value Tape::leaf(Parameter& parameter) {
+  for (const auto& [slot, known] : leaves_) {
+    if (known == &parameter) return {parameter.value, slot};
+  }
+  const int slot = new_slot();
+  leaves_.emplace_back(slot, &parameter);
+  return {parameter.value, slot};
+}
+
+Value Tape::input(Tensor tensor) { return {std::move(tensor), new_slot()}; }
+
+Value Tape::record(std::string_view op, Tensor output, std::vector<Tensor> saved, BackwardFunction backward) {
+  const int slot = new_slot();
+  nodes_.push_back({op, slot, std::move(saved), std::move(backward)});
+  return {std::move(output), slot};
+}
+
+void Tape::backward(Context& context, const Value& output, Tensor doutput) {
+  expect(!used_, "this tape has run backwards already: make a new one");
+  expect(output.needs_grad(), "backward: the output depends on nothing that needs a gradient");
+  used_ = true;
+  if (!doutput) {
+    doutput = context.zeros(output.shape());
+    for (std::int64_t r = 0; r < doutput.rows(); ++r) {
+      std::fill_n(doutput.f32() + r * doutput.pitch(), doutput.channels(), 1.0f);
+    }
+  }
+  grads_[static_cast<std::size_t>(output.slot)] = std::move(doutput);
+  Restore no_tape(context.tape, static_cast<Tape*>(nullptr));
+  while (!nodes_.empty()) {
+    Node node = std::move(nodes_.back());
+    nodes_.pop_back();
+    Tensor& held = grads_[static_cast<std::size_t>(node.output_slot)];
+    if (!held) continue;  // the loss does not depend on this node
+    Backward pass(context, std::move(held), node.saved, grads_);
+    held = {};
+    node.backward(pass);
+  }
+  for (auto& [slot, parameter] : leaves_) parameter->grad = std::move(grads_[static_cast<std::size_t>(slot)]);
+  leaves_.clear();
+}
+
+std::size_t Tape::saved_bytes() const {
+  std::size_t bytes = 0;
+  for (const Node& node : nodes_) {
+    for (const Tensor& tensor : node.saved) bytes += tensor ? tensor.bytes() : 0;
+  }
+  return bytes;
+}
+
+}  // namespace mg
