@@ -1,12 +1,12 @@
 #include "kernels/stream.h"
 
+#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <list>
-#include <map>
-#include <mutex>
 #include <new>
 
 namespace mg {
@@ -66,10 +66,15 @@ struct ScratchBuffer {
 
 struct CpuStream::State {
   State(int thread_count, Isa chosen)
-      : arena(thread_count), isa(chosen), buffers(static_cast<std::size_t>(thread_count) + 1) {}
+      : workers(tbb::global_control::max_allowed_parallelism,
+                static_cast<std::size_t>(std::max(thread_count, tbb::this_task_arena::max_concurrency()))),
+        arena(thread_count),
+        isa(chosen),
+        buffers(static_cast<std::size_t>(thread_count) + 1) {}
 
   using Table = std::shared_ptr<const std::vector<std::int32_t>>;
 
+  tbb::global_control workers;  // TBB otherwise caps every arena at the number of cores
   tbb::task_arena arena;
   Isa isa;
   std::vector<std::vector<ScratchBuffer>> buffers;  // [1 + worker][slot]
