@@ -3,19 +3,111 @@
 #include <algorithm>
 
 #include "kernels/cpu/isa.h"
+// after isa.h: compiled per instruction set
+#include "kernels/cpu/rows.h"
+#include "kernels/cpu/vec_math.h"
 
 namespace mg::MG_ISA {
 
+namespace {
+
+const float* row(const ConstView& v, std::int64_t r) { return v.f32() + r * v.pitch; }
+float* row(const View& v, std::int64_t r) { return v.f32() + r * v.pitch; }
+
+}  // namespace
+
 void add_forward(const AddForward& args, CpuStream& stream) {
-  constexpr std::int64_t kBlock = 256;
-  const std::int64_t rows = args.y.rows();
-  stream.parallel_for((rows + kBlock - 1) / kBlock, [&](std::int64_t block, int) {
-    const std::int64_t end = std::min(rows, (block + 1) * kBlock);
-    for (std::int64_t r = block * kBlock; r < end; ++r) {
-      const float* a = args.a.f32() + r * args.a.pitch;
-      const float* b = args.b.f32() + r * args.b.pitch;
-      float* y = args.y.f32() + r * args.y.pitch;
-      for (std::int64_t c = 0; c < args.y.channels(); ++c) y[c] = a[c] + b[c];
+  const std::int64_t channels = args.y.channels();
+  for_each_row_block(stream, args.y.rows(), channels, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      const float *a = row(args.a, r), *b = row(args.b, r);
+      float* y = row(args.y, r);
+      for (std::int64_t c = 0; c < channels; ++c) y[c] = a[c] + b[c];
+    }
+  });
+}
+
+void scale_forward(const ScaleForward& args, CpuStream& stream) {
+  const std::int64_t channels = args.y.channels();
+  for_each_row_block(stream, args.y.rows(), channels, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      const float* x = row(args.x, r);
+      float* y = row(args.y, r);
+      for (std::int64_t c = 0; c < channels; ++c) y[c] = args.factor * x[c];
+    }
+  });
+}
+
+void scale_channels_forward(const ScaleChannelsForward& args, CpuStream& stream) {
+  const std::int64_t channels = args.y.channels();
+  for_each_row_block(stream, args.y.rows(), channels, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      const float* x = row(args.x, r);
+      float* y = row(args.y, r);
+      for (std::int64_t c = 0; c < channels; ++c) y[c] = x[c] * args.factor[c];
+    }
+  });
+}
+
+void scale_channels_backward_factor(const ScaleChannelsBackwardFactor& args, CpuStream& stream) {
+  const std::int64_t channels = args.x.channels();
+  reduce_rows(
+      stream, 0, args.x.rows(), channels,
+      [&](std::int64_t begin, std::int64_t end, float* sums) {
+        std::fill_n(sums, channels, 0.0f);
+        for (std::int64_t r = begin; r < end; ++r) {
+          const float *dy = row(args.dy, r), *x = row(args.x, r);
+          for (std::int64_t c = 0; c < channels; ++c) sums[c] += dy[c] * x[c];
+        }
+      },
+      [&](std::int64_t c, double total) { args.dfactor[c] = static_cast<float>(total); });
+}
+
+void activation_forward(const ActivationForward& args, CpuStream& stream) {
+  const std::int64_t channels = args.y.channels();
+  with_activation(args.activation, [&]<Activation kActivation>() {
+    for_each_row_block(stream, args.y.rows(), channels, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r) {
+        const float* x = row(args.x, r);
+        float* y = row(args.y, r);
+        for_each_vector(channels, [&](std::int64_t c, auto lanes) {
+          lanes.store(y + c, vactivate<kActivation>(lanes.load(x + c)));
+        });
+      }
+    });
+  });
+}
+
+void activation_backward(const ActivationBackward& args, CpuStream& stream) {
+  const std::int64_t channels = args.dx.channels();
+  with_activation(args.activation, [&]<Activation kActivation>() {
+    for_each_row_block(stream, args.dx.rows(), channels, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r) {
+        const float *x = row(args.x, r), *dy = row(args.dy, r);
+        float* dx = row(args.dx, r);
+        for_each_vector(channels, [&](std::int64_t c, auto lanes) {
+          lanes.store(dx + c, lanes.load(dy + c) * vactivate_slope<kActivation>(lanes.load(x + c)));
+        });
+      }
+    });
+  });
+}
+
+void dropout(const Dropout& args, CpuStream& stream) {
+  const std::int64_t channels = args.y.channels();
+  const float keep_scale = 1.0f / (1.0f - args.p);
+  for_each_row_block(stream, args.y.rows(), channels * 8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      const auto sample = args.sample_offset + static_cast<std::uint32_t>(r / args.rows_per_sample);
+      const std::int64_t first = r % args.rows_per_sample * channels;
+      const float* x = row(args.x, r);
+      float* y = row(args.y, r);
+      Philox4 bits{};
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const std::int64_t element = first + c;
+        if (c == 0 || element % 4 == 0) bits = args.key.draw(sample, static_cast<std::uint32_t>(element / 4));
+        y[c] = uniform01(bits.v[element % 4]) >= args.p ? x[c] * keep_scale : 0.0f;
+      }
     }
   });
 }
@@ -23,3 +115,9 @@ void add_forward(const AddForward& args, CpuStream& stream) {
 }  // namespace mg::MG_ISA
 
 MG_KERNEL(add_forward, AddForward)
+MG_KERNEL(scale_forward, ScaleForward)
+MG_KERNEL(scale_channels_forward, ScaleChannelsForward)
+MG_KERNEL(scale_channels_backward_factor, ScaleChannelsBackwardFactor)
+MG_KERNEL(activation_forward, ActivationForward)
+MG_KERNEL(activation_backward, ActivationBackward)
+MG_KERNEL(dropout, Dropout)

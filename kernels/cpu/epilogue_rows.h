@@ -9,18 +9,15 @@ namespace mg::MG_ISA {
 template <Activation kActivation>
 inline void epilogue_row(const Epilogue& epilogue, float* y, float* pre, const float* residual,
                          std::int64_t k0, std::int64_t k1) {
-  for (std::int64_t k = k0; k < k1; k += kVectorFloats) {
-    const std::int64_t count = std::min<std::int64_t>(kVectorFloats, k1 - k);
-    const bool whole = count == kVectorFloats;
-    auto read = [&](const float* p) { return whole ? load(p + k) : load_part(p + k, count); };
-    auto write = [&](float* p, Vec v) { whole ? store(p + k, v) : store_part(p + k, v, count); };
-    Vec value = read(y);
-    if (epilogue.bias != nullptr) value += read(epilogue.bias);
-    if (pre != nullptr) write(pre, value);
+  for_each_vector(k1 - k0, [&](std::int64_t i, auto lanes) {
+    const std::int64_t k = k0 + i;
+    Vec value = lanes.load(y + k);
+    if (epilogue.bias != nullptr) value += lanes.load(epilogue.bias + k);
+    if (pre != nullptr) lanes.store(pre + k, value);
     value = vactivate<kActivation>(value);
-    if (residual != nullptr) value += read(residual);
-    write(y, value);
-  }
+    if (residual != nullptr) value += lanes.load(residual + k);
+    lanes.store(y + k, value);
+  });
 }
 
 // Rows [begin, end), channels [k0, k1) of y; pre_activation may be empty.

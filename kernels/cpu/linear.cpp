@@ -9,6 +9,7 @@
 #include "kernels/cpu/epilogue_rows.h"
 #include "kernels/cpu/gather_matmul.h"
 #include "kernels/cpu/gather_outer.h"
+#include "kernels/cpu/rows.h"
 
 namespace mg::MG_ISA {
 
@@ -51,33 +52,6 @@ void linear_backward_data(const LinearBackwardData& args, CpuStream& stream) {
   gather_matmul(job, stream, [](std::int64_t, std::int64_t, std::int64_t, std::int64_t) {});
 }
 
-namespace {
-
-// Rows are summed in blocks of 128, and the blocks in order.
-void bias_gradient(const View& dbias, const ConstView& dy, CpuStream& stream) {
-  constexpr std::int64_t kBlock = 128;
-  const std::int64_t channels = dy.channels();
-  const std::int64_t blocks = (dy.rows() + kBlock - 1) / kBlock;
-  float* partial =
-      stream.scratch(CpuStream::kShared, kGatherSlot, static_cast<std::size_t>(blocks * channels));
-  stream.parallel_for(blocks, [&](std::int64_t block, int) {
-    float* sum = partial + block * channels;
-    std::memset(sum, 0, static_cast<std::size_t>(channels) * sizeof(float));
-    const std::int64_t end = std::min(dy.rows(), (block + 1) * kBlock);
-    for (std::int64_t r = block * kBlock; r < end; ++r) {
-      const float* row = dy.f32() + r * dy.pitch;
-      for (std::int64_t k = 0; k < channels; ++k) sum[k] += row[k];
-    }
-  });
-  for (std::int64_t k = 0; k < channels; ++k) {
-    double sum = 0;
-    for (std::int64_t block = 0; block < blocks; ++block) sum += partial[block * channels + k];
-    dbias.f32()[k] = static_cast<float>(sum);
-  }
-}
-
-}  // namespace
-
 void linear_backward_weight(const LinearBackwardWeight& args, CpuStream& stream) {
   GatherOuter job;
   job.x = args.x.f32();
@@ -100,7 +74,17 @@ void linear_backward_weight(const LinearBackwardWeight& args, CpuStream& stream)
                    }
                  }
                });
-  if (args.dbias) bias_gradient(args.dbias, args.dy, stream);
+  if (!args.dbias) return;
+  reduce_rows(
+      stream, kGatherSlot, args.dy.rows(), job.outputs,
+      [&](std::int64_t begin, std::int64_t end, float* sums) {
+        std::fill_n(sums, job.outputs, 0.0f);
+        for (std::int64_t r = begin; r < end; ++r) {
+          const float* dy = args.dy.f32() + r * args.dy.pitch;
+          for (std::int64_t k = 0; k < job.outputs; ++k) sums[k] += dy[k];
+        }
+      },
+      [&](std::int64_t k, double total) { args.dbias.f32()[k] = static_cast<float>(total); });
 }
 
 }  // namespace mg::MG_ISA

@@ -2,6 +2,8 @@
 // Chebyshev interpolation). Included once per instruction set, after kernels/cpu/isa.h.
 #pragma once
 
+#include "kernels/epilogue.h"
+
 namespace mg::MG_ISA {
 
 typedef std::int32_t IntVec __attribute__((vector_size(kVectorFloats * sizeof(std::int32_t)), may_alias));
@@ -26,6 +28,25 @@ inline void store_part(float* p, Vec v, std::int64_t count) {
   alignas(64) float lanes[kVectorFloats];
   store(lanes, v);
   for (std::int64_t i = 0; i < count; ++i) p[i] = lanes[i];
+}
+
+// Reads and writes whole vectors, or the first count lanes of the last one of a row.
+struct WholeLanes {
+  Vec load(const float* p) const { return MG_ISA::load(p); }
+  void store(float* p, Vec v) const { MG_ISA::store(p, v); }
+};
+struct PartLanes {
+  std::int64_t count;
+  Vec load(const float* p) const { return load_part(p, count); }
+  void store(float* p, Vec v) const { store_part(p, v, count); }
+};
+
+// Calls f(c, lanes) for each vector of a row of channels.
+template <class F>
+inline void for_each_vector(std::int64_t channels, F f) {
+  std::int64_t c = 0;
+  for (; c + kVectorFloats <= channels; c += kVectorFloats) f(c, WholeLanes{});
+  if (c < channels) f(c, PartLanes{channels - c});
 }
 
 // Lanes summed in a fixed order.

@@ -1,0 +1,47 @@
+// Batch normalisation over rows of channels (Ioffe and Szegedy, ICML 2015), with the ReLU and residual that
+// follow it in a ResNet: y = relu?(weight[c] * (x - mean[c]) / sqrt(variance[c] + eps) + bias[c] + residual).
+// Vectors are [C], fp32.
+#pragma once
+
+#include "kernels/stream.h"
+#include "kernels/view.h"
+
+namespace mg {
+
+// The batch's mean and biased variance, and the running ones: new = (1 - momentum) * old + momentum * batch,
+// the variance unbiased (PyTorch). Needs more than one row for the unbiased variance; with one, the running
+// variance takes the biased one.
+struct BatchNormStatistics {
+  ConstView x;
+  float* mean;
+  float* variance;
+  float* running_mean = nullptr;
+  float* running_variance = nullptr;
+  float momentum = 0.1f;
+};
+
+struct BatchNormForward {
+  View y;
+  ConstView x;
+  const float *mean, *variance, *weight, *bias;
+  float eps;
+  ConstView residual;  // optional
+  bool relu = false;
+};
+
+struct BatchNormBackward {
+  View dx;
+  View dresidual;  // optional
+  float *dweight, *dbias;
+  ConstView dy, x;
+  ConstView y;  // the output, for the ReLU's mask; empty without ReLU
+  const float *mean, *variance, *weight;
+  float eps;
+  bool batch_statistics;  // whether mean and variance depend on x
+};
+
+void batch_norm_statistics(const BatchNormStatistics&, CpuStream&);
+void batch_norm_forward(const BatchNormForward&, CpuStream&);
+void batch_norm_backward(const BatchNormBackward&, CpuStream&);
+
+}  // namespace mg
