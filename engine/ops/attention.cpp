@@ -1,0 +1,57 @@
+#include "kernels/attention.h"
+
+#include <cmath>
+
+#include "engine/ops.h"
+
+namespace mg {
+
+Value attention(Context& ctx, const Value& q, const Value& k, const Value& v, const AttentionOptions& options) {
+  const Shape qs = q.shape(), ks = k.shape();
+  expect(qs.rank() == 3 && ks.rank() == 3 && v.shape() == ks && qs[0] == ks[0] && qs[2] == ks[2],
+         "attention: expected q [B,Lq,H*D] and k, v [B,Lk,H*D], got {}, {} and {}", to_string(qs), to_string(ks),
+         to_string(v.shape()));
+  expect(options.heads > 0 && qs[2] % options.heads == 0, "attention: {} channels do not divide into {} heads", qs[2],
+         options.heads);
+  Tensor lengths;
+  if (!options.key_lengths.empty()) {
+    expect(static_cast<std::int64_t>(options.key_lengths.size()) == ks[0], "attention: {} key lengths for a batch of {}",
+           options.key_lengths.size(), ks[0]);
+    lengths = ctx.empty({ks[0]}, Layout::dense, DType::i32);
+    for (std::size_t i = 0; i < options.key_lengths.size(); ++i) {
+      const std::int32_t length = options.key_lengths[i];
+      expect(length >= 1 && length <= ks[1], "attention: key length {} is outside [1, {}]", length, ks[1]);
+      lengths.as<std::int32_t>()[i] = length;
+    }
+  }
+  AttentionProblem problem{.q = q.data.view(),
+                           .k = k.data.view(),
+                           .v = v.data.view(),
+                           .heads = options.heads,
+                           .scale = options.scale,
+                           .key_lengths = lengths ? lengths.as<std::int32_t>() : nullptr,
+                           .dropout = ctx.training ? options.dropout : 0.0f,
+                           .key = ctx.random(options.site),
+                           .sample_offset = ctx.sample_offset};
+  if (problem.scale == 0) problem.scale = 1.0f / std::sqrt(static_cast<float>(qs[2] / options.heads));
+  Tensor y = ctx.empty(qs);
+  Tensor lse = ctx.empty({qs[0] * options.heads * qs[1]}, Layout::dense);
+  ctx.run([&](auto& s) { attention_forward({problem, y.view(), lse.f32()}, s); });
+  if (!ctx.records(q, k, v)) return {y};
+  auto backward = [problem, qslot = q.slot, kslot = k.slot, vslot = v.slot](Backward& b) {
+    Tensor dq = b.context.empty(b.saved[0].shape());
+    Tensor dk = b.context.empty(b.saved[1].shape()), dv = b.context.empty(b.saved[2].shape());
+    b.context.run([&](auto& s) {
+      attention_backward({problem, dq.view(), dk.view(), dv.view(), std::as_const(b.doutput).view(),
+                          std::as_const(b.saved[3]).view(), b.saved[4].f32()},
+                         s);
+    });
+    b.add(qslot, dq);
+    b.add(kslot, dk);
+    b.add(vslot, dv);
+  };
+  // The problem's views point into saved tensors, which the node keeps alive.
+  return ctx.tape->record("attention", y, {q.data, k.data, v.data, y, lse, lengths}, std::move(backward));
+}
+
+}  // namespace mg

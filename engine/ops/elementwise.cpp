@@ -1,0 +1,119 @@
+// Element-wise operations, pooling and gathering of rows.
+#include "kernels/elementwise.h"
+
+#include "engine/ops.h"
+#include "kernels/gather_rows.h"
+#include "kernels/pool.h"
+
+namespace mg {
+
+Value add(Context& ctx, const Value& a, const Value& b) {
+  expect(a.shape() == b.shape(), "add: shapes {} and {} differ", to_string(a.shape()), to_string(b.shape()));
+  Tensor y = ctx.empty(a.shape());
+  ctx.run([&](auto& s) { add_forward({y.view(), a.data.view(), b.data.view()}, s); });
+  if (!ctx.records(a, b)) return {y};
+  return ctx.tape->record("add", y, {}, [aslot = a.slot, bslot = b.slot](Backward& pass) {
+    pass.add(aslot, pass.doutput);
+    pass.add(bslot, pass.doutput);
+  });
+}
+
+Value scale(Context& ctx, const Value& x, float factor) {
+  Tensor y = ctx.empty(x.shape());
+  ctx.run([&](auto& s) { scale_forward({y.view(), x.data.view(), factor}, s); });
+  if (!ctx.records(x)) return {y};
+  return ctx.tape->record("scale", y, {}, [factor, slot = x.slot](Backward& b) {
+    Tensor dx = b.context.empty(b.doutput.shape());
+    b.context.run([&](auto& s) { scale_forward({dx.view(), std::as_const(b.doutput).view(), factor}, s); });
+    b.add(slot, dx);
+  });
+}
+
+Value scale_channels(Context& ctx, const Value& x, const Value& factor) {
+  expect(factor.shape() == Shape{x.shape().channels()}, "scale_channels: expected a factor of {}, got {}",
+         x.shape().channels(), to_string(factor.shape()));
+  Tensor y = ctx.empty(x.shape());
+  ctx.run([&](auto& s) { scale_channels_forward({y.view(), x.data.view(), factor.data.f32()}, s); });
+  if (!ctx.records(x, factor)) return {y};
+  auto backward = [xslot = x.slot, fslot = factor.slot](Backward& b) {
+    const ConstView dy = std::as_const(b.doutput).view();
+    Tensor dx = b.context.empty(b.doutput.shape());
+    Tensor dfactor = b.context.empty(b.saved[1].shape(), Layout::dense);
+    b.context.run([&](auto& s) {
+      scale_channels_forward({dx.view(), dy, b.saved[1].f32()}, s);
+      scale_channels_backward_factor({dfactor.f32(), dy, std::as_const(b.saved[0]).view()}, s);
+    });
+    b.add(xslot, dx);
+    b.add(fslot, dfactor);
+  };
+  return ctx.tape->record("scale_channels", y, {x.data, factor.data}, std::move(backward));
+}
+
+Value activate(Context& ctx, const Value& x, Activation activation) {
+  Tensor y = ctx.empty(x.shape());
+  ctx.run([&](auto& s) { activation_forward({y.view(), x.data.view(), activation}, s); });
+  if (!ctx.records(x)) return {y};
+  return ctx.tape->record("activate", y, {x.data}, [activation, slot = x.slot](Backward& b) {
+    Tensor dx = b.context.empty(b.doutput.shape());
+    b.context.run([&](auto& s) {
+      activation_backward(
+          {dx.view(), std::as_const(b.doutput).view(), std::as_const(b.saved[0]).view(), activation}, s);
+    });
+    b.add(slot, dx);
+  });
+}
+
+Value dropout(Context& ctx, const Value& x, float p, std::uint32_t site) {
+  expect(p >= 0 && p < 1, "dropout: expected a probability in [0, 1), got {}", p);
+  if (!ctx.training || p == 0) return x;
+  const std::int64_t per_sample = x.data.rows() / (x.shape().rank() > 1 ? x.data.dim(0) : 1);
+  Tensor y = ctx.empty(x.shape());
+  Dropout args{y.view(), x.data.view(), p, ctx.random(site), ctx.sample_offset, per_sample};
+  ctx.run([&](auto& s) { dropout(args, s); });
+  if (!ctx.records(x)) return {y};
+  return ctx.tape->record("dropout", y, {}, [args, slot = x.slot](Backward& b) {
+    Tensor dx = b.context.empty(b.doutput.shape());
+    Dropout same = args;
+    same.y = dx.view();
+    same.x = std::as_const(b.doutput).view();
+    b.context.run([&](auto& s) { dropout(same, s); });
+    b.add(slot, dx);
+  });
+}
+
+Value global_average_pool(Context& ctx, const Value& x) {
+  expect(x.shape().rank() >= 3, "global_average_pool: expected [N, ..., C], got {}", to_string(x.shape()));
+  Tensor y = ctx.empty({x.data.dim(0), x.data.channels()});
+  ctx.run([&](auto& s) { global_average_pool_forward({y.view(), x.data.view()}, s); });
+  if (!ctx.records(x)) return {y};
+  return ctx.tape->record("global_average_pool", y, {}, [shape = x.shape(), slot = x.slot](Backward& b) {
+    Tensor dx = b.context.empty(shape);
+    b.context.run([&](auto& s) { global_average_pool_backward({dx.view(), std::as_const(b.doutput).view()}, s); });
+    b.add(slot, dx);
+  });
+}
+
+Value gather_rows(Context& ctx, const Value& x, std::span<const std::int32_t> indices, Shape out_shape) {
+  const auto count = static_cast<std::int64_t>(indices.size());
+  expect(out_shape.rows() == count && out_shape.channels() == x.data.channels(),
+         "gather_rows: {} indices of rows of {} do not make {}", count, to_string(x.shape()), to_string(out_shape));
+  Tensor held = ctx.empty({count}, Layout::dense, DType::i32);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int32_t index = indices[static_cast<std::size_t>(i)];
+    expect(index >= 0 && index < x.data.rows(), "gather_rows: index {} is outside [0, {})", index, x.data.rows());
+    held.as<std::int32_t>()[i] = index;
+  }
+  Tensor y = ctx.empty(out_shape);
+  ctx.run([&](auto& s) { gather_rows_forward({y.view(), x.data.view(), held.as<std::int32_t>()}, s); });
+  if (!ctx.records(x)) return {y};
+  const Layout layout = x.data.dense() ? Layout::dense : Layout::pitched;
+  return ctx.tape->record("gather_rows", y, {held}, [shape = x.shape(), layout, slot = x.slot](Backward& b) {
+    Tensor dx = b.context.empty(shape, layout);
+    b.context.run([&](auto& s) {
+      gather_rows_backward({dx.view(), std::as_const(b.doutput).view(), b.saved[0].as<std::int32_t>()}, s);
+    });
+    b.add(slot, dx);
+  });
+}
+
+}  // namespace mg
