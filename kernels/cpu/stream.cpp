@@ -4,10 +4,10 @@
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <list>
 #include <new>
+#include <optional>
 
 namespace mg {
 
@@ -66,15 +66,11 @@ struct ScratchBuffer {
 
 struct CpuStream::State {
   State(int thread_count, Isa chosen)
-      : workers(tbb::global_control::max_allowed_parallelism,
-                static_cast<std::size_t>(std::max(thread_count, tbb::this_task_arena::max_concurrency()))),
-        arena(thread_count),
-        isa(chosen),
-        buffers(static_cast<std::size_t>(thread_count) + 1) {}
+      : arena(thread_count), isa(chosen), buffers(static_cast<std::size_t>(thread_count) + 1) {}
 
   using Table = std::shared_ptr<const std::vector<std::int32_t>>;
 
-  tbb::global_control workers;  // TBB otherwise caps every arena at the number of cores
+  std::optional<tbb::global_control> more_workers;
   tbb::task_arena arena;
   Isa isa;
   std::vector<std::vector<ScratchBuffer>> buffers;  // [1 + worker][slot]
@@ -85,6 +81,10 @@ struct CpuStream::State {
 CpuStream::CpuStream(int threads, Isa isa) {
   const int cores = tbb::this_task_arena::max_concurrency();
   state_ = std::make_unique<State>(threads > 0 ? threads : cores, isa);
+  if (threads > cores) {  // TBB otherwise caps every arena at the number of cores
+    state_->more_workers.emplace(tbb::global_control::max_allowed_parallelism,
+                                 static_cast<std::size_t>(threads));
+  }
   state_->arena.initialize();
   for (auto& slots : state_->buffers) slots.resize(8);
 }
