@@ -30,9 +30,8 @@ struct BatchNormForward {
 };
 
 struct BatchNormBackward {
-  View dx;
-  View dresidual;  // optional
-  float *dweight, *dbias;
+  View dx, dresidual;      // each optional
+  float *dweight, *dbias;  // both or neither
   ConstView dy, x;
   ConstView y;  // the output, for the ReLU's mask; empty without ReLU
   const float *mean, *variance, *weight;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/philox.h"
+#include "kernels/stream.h"
 #include "kernels/view.h"
 
 namespace mg::test {
@@ -91,6 +92,30 @@ inline void check_close(const std::string& name, const Buffer& got, const std::v
        ", bound ", bound);
   CHECK(worst <= bound);
   got.check_guards();
+}
+
+// The elements of a tensor without its padding.
+template <class Real>
+std::vector<Real> values(const Buffer& buffer) {
+  std::vector<Real> all;
+  for (std::int64_t i = 0; i < buffer.count(); ++i) all.push_back(static_cast<Real>(buffer[i]));
+  return all;
+}
+
+// check_close against reference(Real{}), a naive computation in double and in fp32.
+template <class F>
+void check_both(const std::string& name, const Buffer& got, F reference) {
+  check_close(name, got, reference(double{}), reference(float{}));
+}
+
+// Runs test(stream) on every instruction set of this machine.
+template <class F>
+void on_every_isa(F test) {
+  for (Isa isa : supported_isas()) {
+    CAPTURE(to_string(isa));
+    CpuStream stream(2, isa);
+    test(stream);
+  }
 }
 
 }  // namespace mg::test

@@ -1,5 +1,8 @@
-// Partitions of rows by shape. Included once per instruction set, after kernels/cpu/isa.h.
+// Partitions of rows by shape, and sums down the columns of a block. Included once per instruction set, after
+// kernels/cpu/isa.h.
 #pragma once
+
+#include "kernels/cpu/vec_math.h"
 
 namespace mg::MG_ISA {
 
@@ -32,6 +35,48 @@ void reduce_rows(CpuStream& stream, int slot, std::int64_t rows, std::int64_t fl
       for (std::int64_t i = 0; i < count; ++i) totals[i] += static_cast<double>(sums[i]);
     }
     for (std::int64_t i = 0; i < count; ++i) emit(first + i, totals[i]);
+  });
+}
+
+// How many channels a row loop runs over: rounded up to whole vectors where every row has the (zero) padding.
+template <class... Pitch>
+inline std::int64_t padded_channels(std::int64_t channels, Pitch... pitch) {
+  const std::int64_t rounded = round_up(channels, kVectorFloats);
+  return ((pitch >= rounded) && ...) ? rounded : channels;
+}
+
+template <int kTerms>
+struct Terms {
+  Vec v[kTerms];
+};
+
+// sums[kTerms][channels]: the sums over rows [begin, end) of term(row, channel, lanes), in registers and in
+// the order of rows.
+template <int kTerms, class Term>
+inline void sum_block(std::int64_t begin, std::int64_t end, std::int64_t channels, float* sums, Term term) {
+  constexpr int kGroup = 4;  // vectors side by side: stretches of a row, not one cache line of each
+  std::int64_t c = 0;
+  for (; c + kGroup * kVectorFloats <= channels; c += kGroup * kVectorFloats) {
+    Vec sum[kGroup][kTerms] = {};
+    for (std::int64_t r = begin; r < end; ++r) {
+#pragma GCC unroll 4
+      for (int g = 0; g < kGroup; ++g) {
+        const Terms<kTerms> values = term(r, c + g * kVectorFloats, WholeLanes{});
+#pragma GCC unroll 2
+        for (int s = 0; s < kTerms; ++s) sum[g][s] += values.v[s];
+      }
+    }
+    for (int g = 0; g < kGroup; ++g) {
+      for (int s = 0; s < kTerms; ++s) store(sums + s * channels + c + g * kVectorFloats, sum[g][s]);
+    }
+  }
+  for_each_vector(channels - c, [&](std::int64_t i, auto lanes) {
+    Vec sum[kTerms] = {};
+    for (std::int64_t r = begin; r < end; ++r) {
+      const Terms<kTerms> values = term(r, c + i, lanes);
+      for (int s = 0; s < kTerms; ++s) sum[s] += values.v[s];
+    }
+    for (int s = 0; s < kTerms; ++s) lanes.store(sums + s * channels + c + i, sum[s]);
   });
 }
 

@@ -1,0 +1,181 @@
+#include "kernels/batch_norm.h"
+
+#include "op_cases/row_cases.h"
+#include "reference.h"
+
+using namespace mg;
+using namespace mg::test;
+
+namespace {
+
+constexpr float kEps = 1e-5f, kMomentum = 0.1f;
+
+// The case of one call: what besides x is there.
+struct Options {
+  bool relu, residual, batch_statistics;
+};
+
+struct Inputs {
+  Buffer x, dy, residual, weight, bias, mean, variance;
+
+  Inputs(const RowCase& t, std::uint32_t site)
+      : x(t.shape(), t.pitch()),
+        dy(t.shape(), t.pitch()),
+        residual(t.shape(), t.pitch()),
+        weight({t.channels}),
+        bias({t.channels}),
+        mean({t.channels}),
+        variance({t.channels}) {
+    for (Buffer* buffer : {&x, &dy, &residual, &weight, &bias, &mean, &variance}) buffer->randomize(++site);
+    for (std::int64_t c = 0; c < t.channels; ++c) variance[c] += 1.5f;
+  }
+};
+
+template <class Real>
+struct Reference {
+  std::vector<Real> mean, variance, running_mean, running_variance, y, dx, dresidual, dweight, dbias;
+
+  Reference(const Inputs& in, const Options& options) {
+    const std::int64_t rows = in.x.shape()[0], channels = in.x.shape()[1];
+    const auto n = static_cast<Real>(rows);
+    for (auto* v : {&y, &dx, &dresidual}) v->resize(static_cast<std::size_t>(in.x.count()));
+    for (std::int64_t c = 0; c < channels; ++c) {
+      auto at = [&](const Buffer& b, std::int64_t r) { return static_cast<Real>(b.at(r, c)); };
+      Real sum = 0, squares = 0;
+      for (std::int64_t r = 0; r < rows; ++r) sum += at(in.x, r);
+      for (std::int64_t r = 0; r < rows; ++r) squares += (at(in.x, r) - sum / n) * (at(in.x, r) - sum / n);
+      mean.push_back(sum / n);
+      variance.push_back(squares / n);
+      const auto momentum = static_cast<Real>(kMomentum);
+      running_mean.push_back((1 - momentum) * static_cast<Real>(in.mean[c]) + momentum * sum / n);
+      running_variance.push_back((1 - momentum) * static_cast<Real>(in.variance[c]) +
+                                 momentum * squares / (n - 1));
+      const Real m = options.batch_statistics ? sum / n : static_cast<Real>(in.mean[c]);
+      const Real v = options.batch_statistics ? squares / n : static_cast<Real>(in.variance[c]);
+      const Real rstd = 1 / std::sqrt(v + static_cast<Real>(kEps)), w = static_cast<Real>(in.weight[c]);
+      Real sum_g = 0, sum_gx = 0;
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const auto i = static_cast<std::size_t>(r * channels + c);
+        y[i] = w * ((at(in.x, r) - m) * rstd) + static_cast<Real>(in.bias[c]);
+        if (options.residual) y[i] += at(in.residual, r);
+        dresidual[i] = options.relu && y[i] <= 0 ? 0 : at(in.dy, r);
+        if (options.relu) y[i] = y[i] > 0 ? y[i] : 0;
+        sum_g += dresidual[i];
+        sum_gx += dresidual[i] * (at(in.x, r) - m) * rstd;
+      }
+      dbias.push_back(sum_g);
+      dweight.push_back(sum_gx);
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const auto i = static_cast<std::size_t>(r * channels + c);
+        dx[i] = w * rstd * dresidual[i];
+        if (options.batch_statistics) dx[i] -= w * rstd * (sum_g + (at(in.x, r) - m) * rstd * sum_gx) / n;
+      }
+    }
+  }
+};
+
+void check_case(const RowCase& t, const Inputs& in, const Options& options) {
+  const Reference<double> exact(in, options);
+  const Reference<float> naive(in, options);
+  on_every_isa([&](CpuStream& stream) {
+    Buffer mean({t.channels}), variance({t.channels}), running_mean = in.mean, running_variance = in.variance;
+    Buffer y(t.shape(), t.pitch()), dx(t.shape(), t.pitch()), dresidual(t.shape(), t.pitch());
+    Buffer dweight({t.channels}), dbias({t.channels});
+    for (Buffer* buffer : {&mean, &variance, &y, &dx, &dresidual, &dweight, &dbias}) buffer->poison();
+    const float *used_mean = in.mean.begin(), *used_variance = in.variance.begin();
+    if (options.batch_statistics) {
+      batch_norm_statistics({in.x.const_view(), mean.begin(), variance.begin(), running_mean.begin(),
+                             running_variance.begin(), kMomentum},
+                            stream);
+      check_close("mean", mean, exact.mean, naive.mean);
+      check_close("variance", variance, exact.variance, naive.variance);
+      check_close("running mean", running_mean, exact.running_mean, naive.running_mean);
+      check_close("running variance", running_variance, exact.running_variance, naive.running_variance);
+      used_mean = mean.begin();
+      used_variance = variance.begin();
+    }
+    batch_norm_forward(
+        {y.view(), in.x.const_view(), used_mean, used_variance, in.weight.begin(), in.bias.begin(), kEps,
+         options.residual ? in.residual.const_view() : ConstView{}, options.relu},
+        stream);
+    check_close("y", y, exact.y, naive.y);
+    batch_norm_backward(
+        {dx.view(), options.residual ? dresidual.view() : View{}, dweight.begin(), dbias.begin(),
+         in.dy.const_view(), in.x.const_view(), options.relu ? y.const_view() : ConstView{}, used_mean,
+         used_variance, in.weight.begin(), kEps, options.batch_statistics},
+        stream);
+    check_close("dx", dx, exact.dx, naive.dx);
+    if (options.residual) check_close("dresidual", dresidual, exact.dresidual, naive.dresidual);
+    check_close("dweight", dweight, exact.dweight, naive.dweight);
+    check_close("dbias", dbias, exact.dbias, naive.dbias);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("batch normalisation against a naive double reference, every instruction set") {
+  std::uint32_t site = 2000;
+  for (const RowCase& t : row_cases()) {
+    const Inputs in(t, site += 10);
+    for (const Options& options :
+         {Options{true, true, true}, Options{true, false, true}, Options{false, true, true},
+          Options{false, false, true}, Options{true, true, false}, Options{false, false, false}}) {
+      CAPTURE(t.name);
+      CAPTURE(options.relu);
+      CAPTURE(options.residual);
+      CAPTURE(options.batch_statistics);
+      check_case(t, in, options);
+    }
+  }
+}
+
+TEST_CASE("batch statistics keep their accuracy far from zero") {
+  Buffer x({5000, 5}, 16), mean({5}), variance({5});
+  x.randomize(1);
+  for (std::int64_t i = 0; i < x.count(); ++i) x[i] += 1000.0f;
+  std::vector<double> exact_mean(5), exact_variance(5);
+  for (std::int64_t i = 0; i < x.count(); ++i)
+    exact_mean[static_cast<std::size_t>(i % 5)] += static_cast<double>(x[i]) / 5000;
+  for (std::int64_t i = 0; i < x.count(); ++i) {
+    const double d = static_cast<double>(x[i]) - exact_mean[static_cast<std::size_t>(i % 5)];
+    exact_variance[static_cast<std::size_t>(i % 5)] += d * d / 5000;
+  }
+  on_every_isa([&](CpuStream& stream) {
+    batch_norm_statistics({.x = x.const_view(), .mean = mean.begin(), .variance = variance.begin()}, stream);
+    for (std::int64_t c = 0; c < 5; ++c) {
+      const auto i = static_cast<std::size_t>(c);
+      CHECK(std::abs(static_cast<double>(mean[c]) - exact_mean[i]) <= 1e-7 * exact_mean[i]);
+      CHECK(std::abs(static_cast<double>(variance[c]) - exact_variance[i]) <= 1e-5 * exact_variance[i]);
+    }
+  });
+}
+
+TEST_CASE("batch normalisation gives the same bits with any number of threads") {
+  const RowCase t{"", 1500, 45};
+  const Inputs in(t, 2900);
+  Buffer first[3] = {Buffer({45}), Buffer({45}), Buffer({45})};
+  for (int threads : {1, 2, 5}) {
+    CpuStream stream(threads);
+    Buffer mean({45}), variance({45}), dx(t.shape(), 48), dweight({45}), dbias({45});
+    batch_norm_statistics({.x = in.x.const_view(), .mean = mean.begin(), .variance = variance.begin()},
+                          stream);
+    batch_norm_backward({dx.view(),
+                         {},
+                         dweight.begin(),
+                         dbias.begin(),
+                         in.dy.const_view(),
+                         in.x.const_view(),
+                         {},
+                         mean.begin(),
+                         variance.begin(),
+                         in.weight.begin(),
+                         kEps,
+                         true},
+                        stream);
+    const Buffer* got[3] = {&variance, &dweight, &dbias};
+    for (int b = 0; b < 3; ++b) {
+      if (threads == 1) first[b] = *got[b];
+      for (std::int64_t c = 0; c < 45; ++c) CHECK((*got[b])[c] == first[b][c]);
+    }
+  }
+}
