@@ -14,8 +14,8 @@ AdamW::AdamW(std::vector<ParameterGroup> groups, AdamWOptions options)
       const Shape shape = p.parameter->value.shape();
       Tensor first = Tensor::zeros(heap_allocator(), shape, Layout::dense);
       Tensor second = Tensor::zeros(heap_allocator(), shape, Layout::dense);
-      slots_.push_back(
-          {p.parameter, p.name, g, first, second, Tensor::zeros(heap_allocator(), {1}, Layout::dense, DType::i64)});
+      slots_.push_back({p.parameter, p.name, g, first, second,
+                        Tensor::zeros(heap_allocator(), {1}, Layout::dense, DType::i64)});
     }
   }
 }
@@ -25,8 +25,9 @@ AdamW::StepResult AdamW::step(Context& context, float lr_factor) {
   for (const Slot& slot : slots_) {
     const Tensor& grad = slot.parameter->grad;
     if (!grad) continue;
-    expect(grad.shape() == slot.parameter->value.shape() && grad.dense(), "AdamW: gradient {} does not fit parameter {} {}",
-           to_string(grad.shape()), slot.name, to_string(slot.parameter->value.shape()));
+    expect(grad.shape() == slot.parameter->value.shape() && grad.dense(),
+           "AdamW: gradient {} does not fit parameter {} {}", to_string(grad.shape()), slot.name,
+           to_string(slot.parameter->value.shape()));
     context.run([&](auto& s) { sum_of_squares({&squares, grad.f32(), grad.count()}, s); });
   }
   StepResult result{std::sqrt(squares), !std::isfinite(squares)};

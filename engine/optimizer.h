@@ -34,8 +34,8 @@ class AdamW {
     double gradient_norm = 0;
     bool skipped = false;  // the norm was not finite: nothing was changed
   };
-  // One step with each group's learning rate times lr_factor; drops the gradients. As in PyTorch, a parameter that got no gradient
-  // is left alone entirely: no decay, no moments.
+  // One step with each group's learning rate times lr_factor; drops the gradients. As in PyTorch, a parameter
+  // that got no gradient is left alone entirely: no decay, no moments.
   StepResult step(Context& context, float lr_factor = 1);
 
   std::vector<OptimizerState> state();  // first and second moments and step counts by parameter name
@@ -55,8 +55,8 @@ class AdamW {
 
 enum class Schedule { constant, cosine };
 
-// The factor on the learning rate in step (from 0) of total: linear warm-up over the first warmup steps, then constant or half a
-// cosine down to 0.
+// The factor on the learning rate in step (from 0) of total: linear warm-up over the first warmup steps, then
+// constant or half a cosine down to 0.
 double schedule_factor(Schedule schedule, std::int64_t step, std::int64_t total, std::int64_t warmup);
 
 }  // namespace mg

@@ -1,6 +1,7 @@
 #include "engine/tape.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/context.h"
 #include "engine/module.h"
@@ -15,8 +16,7 @@ void Backward::add(int slot, Tensor gradient) {
     held = std::move(gradient);
     return;
   }
-  expect(held.shape() == gradient.shape() && held.pitch() == gradient.pitch(),
-         "gradient of shape {} does not add to {}", to_string(gradient.shape()), to_string(held.shape()));
+  if (gradient.shape() != held.shape()) gradient = gradient.reshaped(held.shape());
   // A new tensor: the held one may be another slot's gradient too (add() shares its doutput with both
   // inputs).
   Tensor sum(context.arena, held.shape(), held.dense() ? Layout::dense : Layout::pitched);
@@ -25,6 +25,22 @@ void Backward::add(int slot, Tensor gradient) {
   });
   held = std::move(sum);
 }
+
+namespace {
+
+// A parameter's gradient in the parameter's shape and, like it, dense.
+Tensor parameter_gradient(Context& context, const Tensor& gradient, const Parameter& parameter) {
+  if (!gradient) return {};
+  Tensor shaped = gradient.reshaped(parameter.value.shape());
+  if (shaped.dense()) return shaped;
+  Tensor dense = context.empty(shaped.shape(), Layout::dense);
+  context.run([&](auto& s) {
+    scale_forward({.y = dense.view(), .x = std::as_const(shaped).view(), .factor = 1}, s);
+  });
+  return dense;
+}
+
+}  // namespace
 
 int Tape::new_slot() {
   expect(!used_, "this tape has run backwards already: make a new one");
@@ -45,7 +61,7 @@ Value Tape::input(Tensor tensor) { return {std::move(tensor), new_slot()}; }
 
 Value Tape::record(std::string_view op, Tensor output, std::vector<Tensor> saved, BackwardFunction backward) {
   const int slot = new_slot();
-  nodes_.push_back({op, slot, std::move(saved), std::move(backward)});
+  nodes_.push_back({op, slot, output.shape(), std::move(saved), std::move(backward)});
   return {std::move(output), slot};
 }
 
@@ -66,11 +82,14 @@ void Tape::backward(Context& context, const Value& output, Tensor doutput) {
     nodes_.pop_back();
     Tensor& held = grads_[static_cast<std::size_t>(node.output_slot)];
     if (!held) continue;  // the loss does not depend on this node
-    Backward pass(context, std::move(held), node.saved, grads_);
+    Backward pass(context, held.reshaped(node.output_shape), node.saved, grads_);
     held = {};
     node.backward(pass);
   }
-  for (auto& [slot, parameter] : leaves_) parameter->grad = std::move(grads_[static_cast<std::size_t>(slot)]);
+  for (auto& [slot, parameter] : leaves_) {
+    const Tensor gradient = std::exchange(grads_[static_cast<std::size_t>(slot)], {});
+    parameter->grad = parameter_gradient(context, gradient, *parameter);
+  }
   leaves_.clear();
 }
 

@@ -17,7 +17,9 @@ namespace mg {
 class Context;
 struct Parameter;
 
-// A tensor on (or off) the tape. slot names its gradient; -1: no gradient is wanted.
+// A tensor on (or off) the tape. slot names its gradient; -1: no gradient is wanted. A value may be seen
+// under another shape, {x.data.reshaped(shape), x.slot}: its gradient takes the shape of the value that it
+// belongs to.
 struct Value {
   Tensor data;
   int slot = -1;
@@ -71,6 +73,7 @@ class Tape {
   struct Node {
     std::string_view op;
     int output_slot;
+    Shape output_shape;
     std::vector<Tensor> saved;
     BackwardFunction backward;
   };

@@ -6,17 +6,18 @@
 
 namespace mg {
 
-Value attention(Context& ctx, const Value& q, const Value& k, const Value& v, const AttentionOptions& options) {
+Value attention(Context& ctx, const Value& q, const Value& k, const Value& v,
+                const AttentionOptions& options) {
   const Shape qs = q.shape(), ks = k.shape();
   expect(qs.rank() == 3 && ks.rank() == 3 && v.shape() == ks && qs[0] == ks[0] && qs[2] == ks[2],
-         "attention: expected q [B,Lq,H*D] and k, v [B,Lk,H*D], got {}, {} and {}", to_string(qs), to_string(ks),
-         to_string(v.shape()));
-  expect(options.heads > 0 && qs[2] % options.heads == 0, "attention: {} channels do not divide into {} heads", qs[2],
-         options.heads);
+         "attention: expected q [B,Lq,H*D] and k, v [B,Lk,H*D], got {}, {} and {}", to_string(qs),
+         to_string(ks), to_string(v.shape()));
+  expect(options.heads > 0 && qs[2] % options.heads == 0,
+         "attention: {} channels do not divide into {} heads", qs[2], options.heads);
   Tensor lengths;
   if (!options.key_lengths.empty()) {
-    expect(static_cast<std::int64_t>(options.key_lengths.size()) == ks[0], "attention: {} key lengths for a batch of {}",
-           options.key_lengths.size(), ks[0]);
+    expect(static_cast<std::int64_t>(options.key_lengths.size()) == ks[0],
+           "attention: {} key lengths for a batch of {}", options.key_lengths.size(), ks[0]);
     lengths = ctx.empty({ks[0]}, Layout::dense, DType::i32);
     for (std::size_t i = 0; i < options.key_lengths.size(); ++i) {
       const std::int32_t length = options.key_lengths[i];

@@ -88,7 +88,9 @@ Value global_average_pool(Context& ctx, const Value& x) {
   if (!ctx.records(x)) return {y};
   return ctx.tape->record("global_average_pool", y, {}, [shape = x.shape(), slot = x.slot](Backward& b) {
     Tensor dx = b.context.empty(shape);
-    b.context.run([&](auto& s) { global_average_pool_backward({dx.view(), std::as_const(b.doutput).view()}, s); });
+    b.context.run([&](auto& s) {
+      global_average_pool_backward({dx.view(), std::as_const(b.doutput).view()}, s);
+    });
     b.add(slot, dx);
   });
 }
@@ -96,11 +98,13 @@ Value global_average_pool(Context& ctx, const Value& x) {
 Value gather_rows(Context& ctx, const Value& x, std::span<const std::int32_t> indices, Shape out_shape) {
   const auto count = static_cast<std::int64_t>(indices.size());
   expect(out_shape.rows() == count && out_shape.channels() == x.data.channels(),
-         "gather_rows: {} indices of rows of {} do not make {}", count, to_string(x.shape()), to_string(out_shape));
+         "gather_rows: {} indices of rows of {} do not make {}", count, to_string(x.shape()),
+         to_string(out_shape));
   Tensor held = ctx.empty({count}, Layout::dense, DType::i32);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int32_t index = indices[static_cast<std::size_t>(i)];
-    expect(index >= 0 && index < x.data.rows(), "gather_rows: index {} is outside [0, {})", index, x.data.rows());
+    expect(index >= 0 && index < x.data.rows(), "gather_rows: index {} is outside [0, {})", index,
+           x.data.rows());
     held.as<std::int32_t>()[i] = index;
   }
   Tensor y = ctx.empty(out_shape);

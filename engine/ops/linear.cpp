@@ -7,8 +7,8 @@ namespace mg {
 
 Value linear(Context& ctx, const Value& x, const Value& w, const Value& bias, Activation activation) {
   const Shape ws = w.shape();
-  expect(ws.rank() == 2 && x.shape().channels() == ws[1], "linear: expected x [..., C] and w [K, C], got {} and {}",
-         to_string(x.shape()), to_string(ws));
+  expect(ws.rank() == 2 && x.shape().channels() == ws[1],
+         "linear: expected x [..., C] and w [K, C], got {} and {}", to_string(x.shape()), to_string(ws));
   expect(!bias.data || bias.shape() == Shape{ws[0]}, "linear: expected a bias of {}, got {}", ws[0],
          to_string(bias.shape()));
   Shape ys = x.shape();
@@ -48,7 +48,9 @@ Value linear(Context& ctx, const Value& x, const Value& w, const Value& bias, Ac
     }
     if (xslot >= 0) {
       Tensor dx = c.empty(saved_x.shape());
-      c.run([&](auto& s) { linear_backward_data({dx.view(), std::as_const(dpre).view(), saved_w.view()}, s); });
+      c.run([&](auto& s) {
+        linear_backward_data({dx.view(), std::as_const(dpre).view(), saved_w.view()}, s);
+      });
       b.add(xslot, dx);
     }
   };

@@ -10,17 +10,20 @@ Value cross_entropy(Context& ctx, const Value& logits, const Tensor& targets) {
          "cross_entropy: expected logits and targets [R, K], got {} and {}", to_string(logits.shape()),
          to_string(targets.shape()));
   Tensor loss = ctx.empty({1}, Layout::dense), lse = ctx.empty({logits.data.rows()}, Layout::dense);
-  ctx.run([&](auto& s) { cross_entropy_forward({loss.f32(), logits.data.view(), targets.view(), lse.f32()}, s); });
-  if (!ctx.records(logits)) return {loss};
-  return ctx.tape->record("cross_entropy", loss, {logits.data, targets, lse}, [slot = logits.slot](Backward& b) {
-    Tensor dlogits = b.context.empty(b.saved[0].shape());
-    b.context.run([&](auto& s) {
-      cross_entropy_backward({dlogits.view(), std::as_const(b.saved[0]).view(), std::as_const(b.saved[1]).view(),
-                              b.saved[2].f32(), b.doutput.at(0)},
-                             s);
-    });
-    b.add(slot, dlogits);
+  ctx.run([&](auto& s) {
+    cross_entropy_forward({loss.f32(), logits.data.view(), targets.view(), lse.f32()}, s);
   });
+  if (!ctx.records(logits)) return {loss};
+  return ctx.tape->record(
+      "cross_entropy", loss, {logits.data, targets, lse}, [slot = logits.slot](Backward& b) {
+        Tensor dlogits = b.context.empty(b.saved[0].shape());
+        b.context.run([&](auto& s) {
+          cross_entropy_backward({dlogits.view(), std::as_const(b.saved[0]).view(),
+                                  std::as_const(b.saved[1]).view(), b.saved[2].f32(), b.doutput.at(0)},
+                                 s);
+        });
+        b.add(slot, dlogits);
+      });
 }
 
 namespace {
@@ -38,19 +41,25 @@ Value contrastive_loss(Context& ctx, const Value& v, const Value& t, const Tenso
   const Shape vs = v.shape(), ts = t.shape(), ps = positives.shape();
   const std::int64_t clips = vs[0], texts = ts.rank() >= 2 ? ts[-2] : 0;
   expect(vs.rank() == 2 && (ts == Shape{texts, vs[1]} || ts == Shape{clips, texts, vs[1]}),
-         "contrastive_loss: expected v [B,D] and t [K,D] or [B,K,D], got {} and {}", to_string(vs), to_string(ts));
-  expect(ps == Shape{clips, texts}, "contrastive_loss: expected positives [{}, {}], got {}", clips, texts, to_string(ps));
+         "contrastive_loss: expected v [B,D] and t [K,D] or [B,K,D], got {} and {}", to_string(vs),
+         to_string(ts));
+  expect(ps == Shape{clips, texts}, "contrastive_loss: expected positives [{}, {}], got {}", clips, texts,
+         to_string(ps));
   std::int64_t total = 0;
   for (std::int32_t n : counts) total += n;
   expect(static_cast<std::int64_t>(counts.size()) == texts && total == clips,
-         "contrastive_loss: expected {} counts with the sum {}, got {} with the sum {}", texts, clips, counts.size(), total);
-  expect(options.temperature > 0, "contrastive_loss: expected a temperature above 0, got {}", options.temperature);
+         "contrastive_loss: expected {} counts with the sum {}, got {} with the sum {}", texts, clips,
+         counts.size(), total);
+  expect(options.temperature > 0, "contrastive_loss: expected a temperature above 0, got {}",
+         options.temperature);
   Tensor held = ctx.empty({texts}, Layout::dense, DType::i32);
   std::copy(counts.begin(), counts.end(), held.as<std::int32_t>());
   Tensor loss = ctx.empty({1}, Layout::dense), norms = ctx.empty({2 * (clips + texts)}, Layout::dense);
-  ContrastiveProblem problem{v.data.view(),          t.data.view(),       positives.view(), held.as<std::int32_t>(),
-                             options.temperature, options.label_scale};
-  ctx.run([&](auto& s) { contrastive_loss_forward({problem, loss.f32(), normalisers(norms, clips, texts)}, s); });
+  ContrastiveProblem problem{v.data.view(),           t.data.view(),       positives.view(),
+                             held.as<std::int32_t>(), options.temperature, options.label_scale};
+  ctx.run([&](auto& s) {
+    contrastive_loss_forward({problem, loss.f32(), normalisers(norms, clips, texts)}, s);
+  });
   if (!ctx.records(v, t)) return {loss};
   auto backward = [problem, clips, texts, vslot = v.slot, tslot = t.slot](Backward& b) {
     Tensor dv = b.context.empty(b.saved[0].shape()), dt = b.context.empty(b.saved[1].shape());
@@ -62,7 +71,8 @@ Value contrastive_loss(Context& ctx, const Value& v, const Value& t, const Tenso
     b.add(tslot, dt);
   };
   // The problem's views point into saved tensors, which the node keeps alive.
-  return ctx.tape->record("contrastive_loss", loss, {v.data, t.data, positives, held, norms}, std::move(backward));
+  return ctx.tape->record("contrastive_loss", loss, {v.data, t.data, positives, held, norms},
+                          std::move(backward));
 }
 
 }  // namespace mg

@@ -6,10 +6,12 @@ namespace mg {
 
 Value layer_norm(Context& ctx, const Value& x, const Value& weight, const Value& bias, float eps) {
   const Shape per_channel{x.shape().channels()};
-  expect(weight.shape() == per_channel && bias.shape() == per_channel, "layer_norm: expected weight and bias {}, got {} and {}",
-         to_string(per_channel), to_string(weight.shape()), to_string(bias.shape()));
+  expect(weight.shape() == per_channel && bias.shape() == per_channel,
+         "layer_norm: expected weight and bias {}, got {} and {}", to_string(per_channel),
+         to_string(weight.shape()), to_string(bias.shape()));
   Tensor y = ctx.empty(x.shape());
-  Tensor mean = ctx.empty({x.data.rows()}, Layout::dense), inverse_std = ctx.empty({x.data.rows()}, Layout::dense);
+  Tensor mean = ctx.empty({x.data.rows()}, Layout::dense),
+         inverse_std = ctx.empty({x.data.rows()}, Layout::dense);
   ctx.run([&](auto& s) {
     layer_norm_forward(
         {y.view(), x.data.view(), weight.data.f32(), bias.data.f32(), eps, mean.f32(), inverse_std.f32()}, s);
@@ -21,8 +23,8 @@ Value layer_norm(Context& ctx, const Value& x, const Value& weight, const Value&
     Tensor dweight = b.context.empty(saved_weight.shape(), Layout::dense);
     Tensor dbias = b.context.empty(saved_weight.shape(), Layout::dense);
     b.context.run([&](auto& s) {
-      layer_norm_backward({dx.view(), dweight.f32(), dbias.f32(), std::as_const(b.doutput).view(), saved_x.view(),
-                           saved_weight.f32(), b.saved[2].f32(), b.saved[3].f32()},
+      layer_norm_backward({dx.view(), dweight.f32(), dbias.f32(), std::as_const(b.doutput).view(),
+                           saved_x.view(), saved_weight.f32(), b.saved[2].f32(), b.saved[3].f32()},
                           s);
     });
     b.add(xslot, dx);
@@ -39,7 +41,8 @@ Value l2_normalize(Context& ctx, const Value& x, float eps) {
   return ctx.tape->record("l2_normalize", y, {x.data}, [eps, slot = x.slot](Backward& b) {
     Tensor dx = b.context.empty(b.saved[0].shape());
     b.context.run([&](auto& s) {
-      l2_normalize_backward({dx.view(), std::as_const(b.doutput).view(), std::as_const(b.saved[0]).view(), eps}, s);
+      l2_normalize_backward(
+          {dx.view(), std::as_const(b.doutput).view(), std::as_const(b.saved[0]).view(), eps}, s);
     });
     b.add(slot, dx);
   });

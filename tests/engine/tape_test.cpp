@@ -130,6 +130,23 @@ TEST_CASE("a tape is used once; frozen parameters get no gradient; a parameter u
   CHECK(net.b1.grad.at(0) == 2.0f);
 }
 
+TEST_CASE("a gradient takes the shape and the layout of the value it belongs to") {
+  Context ctx(CpuStream(1));
+  TwoLayer net;
+  net.initialize(1);
+  Tape tape;
+  Restore recording(ctx.tape, &tape);
+  // w2 [40, 24] is dense and is seen as [2, 20, 24]; the other term, and so the sum, is pitched.
+  const Value w2 = net.w2.on(ctx), seen{w2.data.reshaped({2, 20, 24}), w2.slot};
+  const Value other = tape.input(ctx.zeros({2, 20, 24}));
+  const Value sum = add(ctx, other, seen), flat{sum.data.reshaped({40, 24}), sum.slot};
+  tape.backward(ctx, add(ctx, flat, scale(ctx, w2, 3)));
+  REQUIRE(net.w2.grad.shape() == Shape{40, 24});
+  CHECK(net.w2.grad.dense());
+  for (std::int64_t i = 0; i < 40 * 24; ++i) CHECK(net.w2.grad.f32()[i] == 4.0f);
+  CHECK(tape.gradient(other.slot).shape() == Shape{2, 20, 24});
+}
+
 TEST_CASE("AdamW against a double reference; clipping; parameters without a gradient are left alone") {
   Context ctx(CpuStream(2));
   TwoLayer net;
