@@ -20,7 +20,7 @@ AdamW::AdamW(std::vector<ParameterGroup> groups, AdamWOptions options)
   }
 }
 
-AdamW::StepResult AdamW::step(Context& context, float lr_factor) {
+AdamW::StepResult AdamW::step(Context& context, double lr_factor) {
   double squares = 0;
   for (const Slot& slot : slots_) {
     const Tensor& grad = slot.parameter->grad;
@@ -32,8 +32,8 @@ AdamW::StepResult AdamW::step(Context& context, float lr_factor) {
   }
   StepResult result{std::sqrt(squares), !std::isfinite(squares)};
   float grad_scale = 1;
-  if (options_.max_norm > 0 && result.gradient_norm > static_cast<double>(options_.max_norm)) {
-    grad_scale = static_cast<float>(static_cast<double>(options_.max_norm) / (result.gradient_norm + 1e-6));
+  if (options_.max_norm > 0 && result.gradient_norm > options_.max_norm) {
+    grad_scale = static_cast<float>(options_.max_norm / (result.gradient_norm + 1e-6));
   }
   for (Slot& slot : slots_) {
     Tensor grad = std::move(slot.parameter->grad);

@@ -11,13 +11,13 @@ namespace mg {
 struct ParameterGroup {
   std::string name;
   std::vector<NamedParameter> parameters;
-  float lr;
-  float weight_decay = 0;
+  double lr;
+  double weight_decay = 0;
 };
 
 struct AdamWOptions {
-  float beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f;
-  float max_norm = 0;  // clip the gradient of all groups together to this L2 norm; 0: off
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double max_norm = 0;  // clip the gradient of all groups together to this L2 norm; 0: off
 };
 
 // A parameter's state under a name that a checkpoint stores it by.
@@ -36,7 +36,7 @@ class AdamW {
   };
   // One step with each group's learning rate times lr_factor; drops the gradients. As in PyTorch, a parameter
   // that got no gradient is left alone entirely: no decay, no moments.
-  StepResult step(Context& context, float lr_factor = 1);
+  StepResult step(Context& context, double lr_factor = 1);
 
   std::vector<OptimizerState> state();  // first and second moments and step counts by parameter name
   const std::vector<ParameterGroup>& groups() const { return groups_; }

@@ -12,8 +12,8 @@ struct AdamWStep {
   float *weight, *first_moment, *second_moment;
   const float* grad;
   std::int64_t count;
-  float lr, beta1, beta2, eps, weight_decay;
-  std::int64_t step;  // 1 in the first step
+  double lr, beta1, beta2, eps, weight_decay;  // double: 1 - 0.999f is wrong in the fifth digit
+  std::int64_t step;                           // 1 in the first step
   float grad_scale = 1;
 };
 

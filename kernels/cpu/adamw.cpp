@@ -14,21 +14,22 @@ constexpr std::int64_t kBlock = 16384;
 }
 
 void adamw_step(const AdamWStep& args, CpuStream& stream) {
-  const double step = static_cast<double>(args.step);
-  const auto correction1 = static_cast<float>(1.0 - std::pow(static_cast<double>(args.beta1), step));
-  const auto correction2 =
-      static_cast<float>(std::sqrt(1.0 - std::pow(static_cast<double>(args.beta2), step)));
-  const float rate = args.lr / correction1;
-  const float decay = 1.0f - args.lr * args.weight_decay;
+  const auto step = static_cast<double>(args.step);
+  const auto beta1 = static_cast<float>(args.beta1), rest1 = static_cast<float>(1 - args.beta1);
+  const auto beta2 = static_cast<float>(args.beta2), rest2 = static_cast<float>(1 - args.beta2);
+  const auto rate = static_cast<float>(args.lr / (1 - std::pow(args.beta1, step)));
+  const auto deviation_scale = static_cast<float>(1 / std::sqrt(1 - std::pow(args.beta2, step)));
+  const auto decay = static_cast<float>(1 - args.lr * args.weight_decay);
+  const auto eps = static_cast<float>(args.eps);
   stream.parallel_for((args.count + kBlock - 1) / kBlock, [&](std::int64_t block, int) {
     const std::int64_t end = std::min(args.count, (block + 1) * kBlock);
     for (std::int64_t i = block * kBlock; i < end; ++i) {
       const float g = args.grad[i] * args.grad_scale;
-      const float m = args.beta1 * args.first_moment[i] + (1.0f - args.beta1) * g;
-      const float v = args.beta2 * args.second_moment[i] + (1.0f - args.beta2) * g * g;
+      const float m = beta1 * args.first_moment[i] + rest1 * g;
+      const float v = beta2 * args.second_moment[i] + rest2 * g * g;
       args.first_moment[i] = m;
       args.second_moment[i] = v;
-      args.weight[i] = args.weight[i] * decay - rate * m / (std::sqrt(v) / correction2 + args.eps);
+      args.weight[i] = args.weight[i] * decay - rate * m / (std::sqrt(v) * deviation_scale + eps);
     }
   });
 }

@@ -35,7 +35,7 @@ std::vector<float> train(int threads, int steps) {
   ctx.training = true;
   TwoLayer net;
   net.initialize(3);
-  AdamW optimizer({{"all", net.parameters(), 1e-2f, 1e-2f}}, {});
+  AdamW optimizer({{"all", net.parameters(), 1e-2, 1e-2}}, {});
   const Tensor x = input(ctx);
   for (int i = 0; i < steps; ++i) {
     ctx.step = static_cast<std::uint32_t>(i);
@@ -66,7 +66,7 @@ TEST_CASE("after the first step the arena asks the system for nothing") {
   ctx.training = true;
   TwoLayer net;
   net.initialize(1);
-  AdamW optimizer({{"all", net.parameters(), 1e-2f}}, {});
+  AdamW optimizer({{"all", net.parameters(), 1e-2}}, {});
   const Tensor x = input(ctx);
   std::int64_t after_first = 0;
   for (int i = 0; i < 4; ++i) {
@@ -151,7 +151,7 @@ TEST_CASE("AdamW against a double reference; clipping; parameters without a grad
   Context ctx(CpuStream(2));
   TwoLayer net;
   net.initialize(9);
-  constexpr float kLr = 1e-2f, kDecay = 0.1f, kMaxNorm = 0.5f;
+  constexpr double kLr = 1e-2, kDecay = 0.1, kMaxNorm = 0.5;
   AdamW optimizer({{"all", net.parameters(), kLr, kDecay}}, {.max_norm = kMaxNorm});
   const std::int64_t count = net.w1.value.count();
   std::vector<double> w(net.w1.value.f32(), net.w1.value.f32() + count), m(w.size()), v(w.size());
@@ -166,11 +166,10 @@ TEST_CASE("AdamW against a double reference; clipping; parameters without a grad
     const double factor = kMaxNorm / (std::sqrt(squares) + 1e-6);
     for (std::size_t i = 0; i < w.size(); ++i) {
       const double g = factor * static_cast<double>(grad.f32()[i]);
-      w[i] -= static_cast<double>(kLr) * static_cast<double>(kDecay) * w[i];
+      w[i] -= kLr * kDecay * w[i];
       m[i] = 0.9 * m[i] + 0.1 * g;
       v[i] = 0.999 * v[i] + 0.001 * g * g;
-      w[i] -= static_cast<double>(kLr) * m[i] / (1 - std::pow(0.9, step)) /
-              (std::sqrt(v[i] / (1 - std::pow(0.999, step))) + 1e-8);
+      w[i] -= kLr * m[i] / (1 - std::pow(0.9, step)) / (std::sqrt(v[i] / (1 - std::pow(0.999, step))) + 1e-8);
     }
     net.w1.grad = grad;
     const auto result = optimizer.step(ctx);
