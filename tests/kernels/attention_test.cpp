@@ -1,0 +1,170 @@
+#include "kernels/attention.h"
+
+#include "op_cases/attention_cases.h"
+#include "reference.h"
+
+using namespace mg;
+using namespace mg::test;
+
+namespace {
+
+constexpr RandomKey kKey{11, 2, random_site("attention")};
+constexpr std::uint32_t kSampleOffset = 5;
+
+struct Inputs {
+  Buffer q, k, v, dy;
+
+  Inputs(const AttentionCase& t, std::uint32_t site, float factor)
+      : q(t.q(), t.pitch()), k(t.k(), t.pitch()), v(t.k(), t.pitch()), dy(t.q(), t.pitch()) {
+    for (Buffer* buffer : {&q, &k, &v, &dy}) buffer->randomize(++site);
+    for (std::int64_t i = 0; i < q.count(); ++i) q[i] *= factor;
+  }
+};
+
+float scale_of(const AttentionCase& t) { return 1.0f / std::sqrt(static_cast<float>(t.dim)); }
+
+template <class Real>
+struct Reference {
+  std::vector<Real> y, dq, dk, dv, lse;
+
+  Reference(const AttentionCase& t, const Inputs& in) : t_(t), in_(in) {
+    y.resize(static_cast<std::size_t>(in.q.count()));
+    dq = y;
+    dk.resize(static_cast<std::size_t>(in.k.count()));
+    dv = dk;
+    for (std::int64_t b = 0; b < t.batch; ++b) {
+      for (std::int64_t h = 0; h < t.heads; ++h) {
+        for (std::int64_t i = 0; i < t.queries; ++i) add_query(b, h, i);
+      }
+    }
+  }
+
+ private:
+  std::size_t q_index(std::int64_t b, std::int64_t i, std::int64_t h, std::int64_t d) const {
+    return static_cast<std::size_t>(((b * t_.queries + i) * t_.heads + h) * t_.dim + d);
+  }
+  std::size_t k_index(std::int64_t b, std::int64_t j, std::int64_t h, std::int64_t d) const {
+    return static_cast<std::size_t>(((b * t_.keys + j) * t_.heads + h) * t_.dim + d);
+  }
+  static Real at(const Buffer& buffer, std::size_t i) {
+    return static_cast<Real>(buffer[static_cast<std::int64_t>(i)]);
+  }
+  // 0 or 1 / (1 - p).
+  Real mask(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) const {
+    const std::int64_t element = (h * t_.queries + i) * t_.keys + j;
+    const Philox4 bits =
+        kKey.draw(kSampleOffset + static_cast<std::uint32_t>(b), static_cast<std::uint32_t>(element / 4));
+    return uniform01(bits.v[element % 4]) >= t_.dropout ? 1 / (1 - static_cast<Real>(t_.dropout)) : 0;
+  }
+
+  void add_query(std::int64_t b, std::int64_t h, std::int64_t i) {
+    const std::int64_t keys = t_.lengths.empty() ? t_.keys : t_.lengths[static_cast<std::size_t>(b)];
+    const auto scale = static_cast<Real>(scale_of(t_));
+    std::vector<Real> score(static_cast<std::size_t>(keys)), dweight(score.size());
+    Real largest = -INFINITY, sum = 0, along = 0;
+    for (std::int64_t j = 0; j < keys; ++j) {
+      const auto n = static_cast<std::size_t>(j);
+      for (std::int64_t d = 0; d < t_.dim; ++d) {
+        score[n] += scale * at(in_.q, q_index(b, i, h, d)) * at(in_.k, k_index(b, j, h, d));
+        dweight[n] += at(in_.dy, q_index(b, i, h, d)) * at(in_.v, k_index(b, j, h, d));
+      }
+      largest = std::max(largest, score[n]);
+    }
+    for (Real s : score) sum += std::exp(s - largest);
+    lse.push_back(largest + std::log(sum));
+    for (std::int64_t j = 0; j < keys; ++j) {
+      const auto n = static_cast<std::size_t>(j);
+      score[n] = std::exp(score[n] - largest) / sum;  // now the weight
+      const Real kept = mask(b, h, i, j);
+      dweight[n] *= kept;
+      for (std::int64_t d = 0; d < t_.dim; ++d) {
+        y[q_index(b, i, h, d)] += score[n] * kept * at(in_.v, k_index(b, j, h, d));
+        dv[k_index(b, j, h, d)] += score[n] * kept * at(in_.dy, q_index(b, i, h, d));
+      }
+    }
+    // The sum over keys of weight * its gradient, as dy . y (Dao et al. 2022).
+    for (std::int64_t d = 0; d < t_.dim; ++d)
+      along += at(in_.dy, q_index(b, i, h, d)) * y[q_index(b, i, h, d)];
+    for (std::int64_t j = 0; j < keys; ++j) {
+      const auto n = static_cast<std::size_t>(j);
+      const Real dscore = scale * score[n] * (dweight[n] - along);
+      for (std::int64_t d = 0; d < t_.dim; ++d) {
+        dq[q_index(b, i, h, d)] += dscore * at(in_.k, k_index(b, j, h, d));
+        dk[k_index(b, j, h, d)] += dscore * at(in_.q, q_index(b, i, h, d));
+      }
+    }
+  }
+
+  const AttentionCase& t_;
+  const Inputs& in_;
+};
+
+struct Outputs {
+  Buffer y, lse, dq, dk, dv;
+
+  Outputs(const AttentionCase& t, const Inputs& in, CpuStream& stream)
+      : y(t.q(), t.pitch()),
+        lse({t.batch * t.heads * t.queries}),
+        dq(t.q(), t.pitch()),
+        dk(t.k(), t.pitch()),
+        dv(t.k(), t.pitch()) {
+    for (Buffer* buffer : {&y, &lse, &dq, &dk, &dv}) buffer->poison();
+    const AttentionProblem problem{.q = in.q.const_view(),
+                                   .k = in.k.const_view(),
+                                   .v = in.v.const_view(),
+                                   .heads = static_cast<int>(t.heads),
+                                   .scale = scale_of(t),
+                                   .key_lengths = t.lengths.empty() ? nullptr : t.lengths.data(),
+                                   .dropout = t.dropout,
+                                   .key = kKey,
+                                   .sample_offset = kSampleOffset};
+    attention_forward({problem, y.view(), lse.begin()}, stream);
+    attention_backward(
+        {problem, dq.view(), dk.view(), dv.view(), in.dy.const_view(), y.const_view(), lse.begin()}, stream);
+  }
+};
+
+void check_case(const AttentionCase& t, std::uint32_t site, float factor) {
+  const Inputs in(t, site, factor);
+  const Reference<double> exact(t, in);
+  const Reference<float> naive(t, in);
+  on_every_isa([&](CpuStream& stream) {
+    const Outputs got(t, in, stream);
+    check_close("y", got.y, exact.y, naive.y);
+    check_close("log-sum-exp", got.lse, exact.lse, naive.lse);
+    check_close("dq", got.dq, exact.dq, naive.dq);
+    check_close("dk", got.dk, exact.dk, naive.dk);
+    check_close("dv", got.dv, exact.dv, naive.dv);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("attention against a naive double reference, every instruction set") {
+  std::uint32_t site = 3000;
+  for (const AttentionCase& t : attention_cases()) {
+    CAPTURE(t.name);
+    check_case(t, site += 10, 1.0f);
+  }
+}
+
+TEST_CASE("attention with scores far beyond the range of exp") {
+  const AttentionCase t{"large scores", 1, 7, 130, 2, 16};
+  const Inputs in(t, 3500, 2000.0f);
+  const Reference<double> exact(t, in);
+  on_every_isa([&](CpuStream& stream) {
+    const Outputs got(t, in, stream);
+    for (std::int64_t i = 0; i < got.y.count(); ++i) {
+      REQUIRE(std::abs(static_cast<double>(got.y[i]) - exact.y[static_cast<std::size_t>(i)]) < 2e-3);
+    }
+  });
+}
+
+TEST_CASE("attention gives the same bits with any number of threads") {
+  const AttentionCase t{"", 3, 40, 140, 3, 20, {}, 0.1f};
+  const Inputs in(t, 3600, 1.0f);
+  CpuStream one(1), five(5);
+  const Outputs a(t, in, one), b(t, in, five);
+  for (std::int64_t i = 0; i < a.dk.count(); ++i) REQUIRE(a.dk[i] == b.dk[i]);
+  for (std::int64_t i = 0; i < a.y.count(); ++i) REQUIRE(a.y[i] == b.y[i]);
+}
