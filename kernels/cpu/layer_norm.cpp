@@ -30,8 +30,13 @@ void layer_norm_forward(const LayerNormForward& args, CpuStream& stream) {
       const float* x = args.x.f32() + r * args.x.pitch;
       float* y = args.y.f32() + r * args.y.pitch;
       const float mean = row_sum(channels, [&](std::int64_t c, auto lanes) { return lanes.load(x + c); }) / n;
-      float squares = 0;
-      for (std::int64_t c = 0; c < channels; ++c) squares += (x[c] - mean) * (x[c] - mean);
+      // Lanes past the last channel would read 0 and count as mean^2.
+      const std::int64_t whole = channels / kVectorFloats * kVectorFloats;
+      float squares = row_sum(whole, [&](std::int64_t c, auto lanes) {
+        const Vec d = lanes.load(x + c) - mean;
+        return d * d;
+      });
+      for (std::int64_t c = whole; c < channels; ++c) squares += (x[c] - mean) * (x[c] - mean);
       const float inverse = 1.0f / std::sqrt(squares / n + args.eps);
       for (std::int64_t c = 0; c < channels; ++c)
         y[c] = (x[c] - mean) * inverse * args.weight[c] + args.bias[c];
