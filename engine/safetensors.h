@@ -1,0 +1,31 @@
+// The safetensors format: 8 bytes of little-endian header length, a JSON header, then the tensors' bytes,
+// C order, little-endian, without holes or overlaps (github.com/huggingface/safetensors, "Format").
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "engine/tensor.h"
+
+namespace mg {
+
+// Tensors by full name. Copying a map shares the tensors' storage.
+using TensorMap = std::map<std::string, Tensor>;
+
+struct SafetensorsFile {
+  TensorMap tensors;                            // dense, on the heap
+  std::map<std::string, std::string> metadata;  // the header's __metadata__
+};
+
+// F32, I64, I32 and U8 are read as they are; F64, F16 and BF16 become f32. A file that is truncated, has
+// holes or overlaps, duplicate keys, other element types, more than five dimensions or a header above 100 MB
+// is an Error(ExitCode::checkpoint) that names the file and the key.
+SafetensorsFile read_safetensors(const std::filesystem::path& path);
+
+// Writes aside, syncs and renames. Equal tensors and metadata make equal files. Pitched tensors are written
+// without their padding. Throws Error(ExitCode::failure) with the system's reason.
+void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace mg

@@ -1,0 +1,57 @@
+// BERT's uncased tokenizer: clean, lower-case, strip accents (NFD), split at spaces, punctuation and CJK
+// characters, then greedy longest-match word pieces (Devlin et al. 2019; Wu et al. 2016), and training of a
+// small vocabulary.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "models/token_batch.h"
+
+namespace mg {
+
+class WordPiece {
+ public:
+  // One token an id; must hold [PAD], [UNK], [CLS] and [SEP]. Throws Error(ExitCode::data); source names
+  // where the tokens come from.
+  explicit WordPiece(std::vector<std::string> vocabulary, const std::string& source = "vocabulary");
+  // Reads a vocab.txt: one token a line, its number is the id.
+  static WordPiece load(const std::filesystem::path& path);
+  // Learns a vocabulary of at most max_size tokens: the special tokens, the letters a-z, the digits and every
+  // other character of the captions (as starts of words and as continuations), then the most frequent
+  // pairs merged one by one, ties by the smaller text. Deterministic. It may exceed max_size if the
+  // characters alone do.
+  static WordPiece train(std::span<const std::string> captions, std::size_t max_size);
+
+  // vocab.txt, written aside and renamed.
+  void save(const std::filesystem::path& path) const;
+
+  // [CLS] pieces [SEP], cut to max_length ids (at least 2) with [SEP] kept. Bytes that are not UTF-8 are
+  // skipped like control characters.
+  std::vector<std::int32_t> encode(std::string_view text, std::size_t max_length) const;
+  TokenBatch encode(std::span<const std::string> texts, std::size_t max_length) const;
+  std::vector<std::string> tokenize(std::string_view text) const;
+
+  std::size_t size() const { return vocabulary_.size(); }
+  const std::vector<std::string>& vocabulary() const { return vocabulary_; }
+  std::int32_t pad_id() const { return pad_id_; }
+
+ private:
+  std::int32_t special(const std::string& token, const std::string& source) const;
+  void append_pieces(const std::string& word, std::vector<std::int32_t>& ids) const;
+
+  std::vector<std::string> vocabulary_;
+  std::unordered_map<std::string, std::int32_t> ids_;
+  std::int32_t pad_id_, unk_id_, cls_id_, sep_id_;
+};
+
+// The words and punctuation marks that word pieces are made of.
+std::vector<std::string> basic_tokens(std::string_view text);
+
+}  // namespace mg
