@@ -11,6 +11,7 @@
 #include "kernels/cpu/isa.h"
 // after isa.h: compiled per instruction set
 #include "kernels/cpu/block_matmul.h"
+#include "kernels/cpu/dropout_mask.h"
 #include "kernels/cpu/vec_math.h"
 
 namespace mg::MG_ISA {
@@ -60,15 +61,11 @@ struct RowPointers {
 // Scales the weights of one query and a block of keys by 0 or 1 / (1 - p).
 void drop_weights(const AttentionProblem& p, const Head& head, std::int64_t query, std::int64_t key0,
                   std::int64_t keys, float* weights) {
-  const float keep = 1.0f / (1.0f - p.dropout);
   const auto sample = p.sample_offset + static_cast<std::uint32_t>(head.b);
   const std::int64_t first = (head.h * head.queries + query) * p.k.shape[1] + key0;
-  Philox4 bits{};
-  for (std::int64_t j = 0; j < keys; ++j) {
-    const std::int64_t element = first + j;
-    if (j == 0 || element % 4 == 0) bits = p.key.draw(sample, static_cast<std::uint32_t>(element / 4));
-    weights[j] = uniform01(bits.v[element % 4]) >= p.dropout ? weights[j] * keep : 0.0f;
-  }
+  alignas(64) float factors[kKeys];
+  dropout_factors(p.key, sample, first, keys, p.dropout, factors);
+  for (std::int64_t j = 0; j < keys; ++j) weights[j] *= factors[j];
 }
 
 // scores[0, keys) become exp(scale * score - shift), zeros up to whole vectors; returns their sum.

@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/isa.h"
 // after isa.h: compiled per instruction set
+#include "kernels/cpu/dropout_mask.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/vec_math.h"
 
@@ -95,18 +96,18 @@ void activation_backward(const ActivationBackward& args, CpuStream& stream) {
 
 void dropout(const Dropout& args, CpuStream& stream) {
   const std::int64_t channels = args.y.channels();
-  const float keep_scale = 1.0f / (1.0f - args.p);
+  constexpr std::int64_t kRun = 256;  // elements whose factors are made at a time
   for_each_row_block(stream, args.y.rows(), channels * 8, [&](std::int64_t begin, std::int64_t end) {
+    alignas(64) float factors[kRun];
     for (std::int64_t r = begin; r < end; ++r) {
       const auto sample = args.sample_offset + static_cast<std::uint32_t>(r / args.rows_per_sample);
       const std::int64_t first = r % args.rows_per_sample * channels;
-      const float* x = row(args.x, r);
-      float* y = row(args.y, r);
-      Philox4 bits{};
-      for (std::int64_t c = 0; c < channels; ++c) {
-        const std::int64_t element = first + c;
-        if (c == 0 || element % 4 == 0) bits = args.key.draw(sample, static_cast<std::uint32_t>(element / 4));
-        y[c] = uniform01(bits.v[element % 4]) >= args.p ? x[c] * keep_scale : 0.0f;
+      for (std::int64_t c0 = 0; c0 < channels; c0 += kRun) {
+        const std::int64_t count = std::min(kRun, channels - c0);
+        dropout_factors(args.key, sample, first + c0, count, args.p, factors);
+        const float* x = row(args.x, r) + c0;
+        float* y = row(args.y, r) + c0;
+        for (std::int64_t c = 0; c < count; ++c) y[c] = x[c] * factors[c];
       }
     }
   });
