@@ -1,0 +1,72 @@
+#include "models/adaptive_prompting.h"
+
+#include <algorithm>
+#include <string>
+
+namespace mg {
+
+namespace {
+
+const Init kInit = Init::truncated_normal(0.02f);
+
+}  // namespace
+
+PromptBlock::PromptBlock(std::int64_t dim, int heads)
+    : heads_(heads),
+      query_(dim, dim, {.bias = false, .init = kInit}),
+      key_(dim, dim, {.bias = false, .init = kInit}),
+      value_(dim, dim, {.bias = false, .init = kInit}),
+      output_(dim, dim, {.bias = true, .init = kInit}),
+      attention_norm_(dim),
+      feed_forward_norm_(dim),
+      expand_(dim, 4 * dim, {.bias = true, .init = kInit}),
+      contract_(4 * dim, dim, {.bias = true, .init = kInit}) {
+  add_child("cross_attention.query_transform", query_);
+  add_child("cross_attention.key_transform", key_);
+  add_child("cross_attention.value_transform", value_);
+  add_child("cross_attention.output_projection", output_);
+  add_child("norm_for_attention", attention_norm_);
+  add_child("norm_for_ffn", feed_forward_norm_);
+  add_child("feed_forward_net.0", expand_);
+  add_child("feed_forward_net.3", contract_);
+}
+
+Value PromptBlock::forward(Context& ctx, const Value& text, const Value& visual) {
+  const std::int64_t clips = visual.shape()[0];
+  const bool shared = text.shape().rank() == 2;  // the first block: no text depends on a clip yet
+  Value query = query_.forward(ctx, attention_norm_.forward(ctx, text));
+  if (shared) query = repeat(ctx, query, clips);
+  const Value heads = attention(ctx, query, key_.forward(ctx, visual), value_.forward(ctx, visual),
+                                {.heads = heads_, .key_lengths = {}});
+  const Value attended = add(ctx, shared ? repeat(ctx, text, clips) : text, output_.forward(ctx, heads));
+  const Value hidden =
+      expand_.forward(ctx, feed_forward_norm_.forward(ctx, attended), Activation::quick_gelu);
+  return add(ctx, attended, contract_.forward(ctx, hidden));
+}
+
+AdaptivePrompting::AdaptivePrompting(std::int64_t dim, const PromptConfig& config) : kind_(config.kind) {
+  if (kind_ == PromptKind::none) return;
+  expect(config.layers >= 1, "AdaptivePrompting: expected at least one layer, got {}", config.layers);
+  const int heads = config.heads > 0 ? config.heads : static_cast<int>(std::max<std::int64_t>(1, dim / 64));
+  visual_norm_ = std::make_unique<LayerNorm>(dim);
+  add_child("visual_feature_normalizer", *visual_norm_);
+  for (int i = 0; i < config.layers; ++i) {
+    blocks_.push_back(std::make_unique<PromptBlock>(dim, heads));
+    add_child("refinement_blocks." + std::to_string(i), *blocks_.back());
+  }
+  alpha_ = &add_parameter("prompt_scaling_factor", {dim}, Init::constant(config.alpha));
+}
+
+Value AdaptivePrompting::forward(Context& ctx, const Value& text, const Value& visual) {
+  if (kind_ == PromptKind::none) return text;
+  expect(text.shape().rank() == 2 && visual.shape().rank() == 3 &&
+             text.shape().channels() == visual.shape().channels(),
+         "AdaptivePrompting: expected texts [K,D] and visual tokens [B,M,D], got {} and {}",
+         to_string(text.shape()), to_string(visual.shape()));
+  const Value context = visual_norm_->forward(ctx, visual);
+  Value prompt = text;
+  for (auto& block : blocks_) prompt = block->forward(ctx, prompt, context);
+  return add(ctx, repeat(ctx, text, visual.shape()[0]), scale_channels(ctx, prompt, alpha_->on(ctx)));
+}
+
+}  // namespace mg
