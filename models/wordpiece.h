@@ -16,6 +16,9 @@
 
 namespace mg {
 
+// A longer word is unknown as a whole.
+inline constexpr std::size_t kMaxWordCharacters = 100;
+
 class WordPiece {
  public:
   // One token an id; must hold [PAD], [UNK], [CLS] and [SEP]. Throws Error(ExitCode::data); source names
