@@ -68,7 +68,10 @@ View Tensor::view() { return {{storage_.get(), dtype_, shape_, pitch_}}; }
 ConstView Tensor::view() const { return {storage_.get(), dtype_, shape_, pitch_}; }
 
 float* Tensor::f32() {
-  expect(dtype_ == DType::f32, "tensor {}: expected f32, got {}", to_string(shape_), to_string(dtype_));
+  // Not expect(): elements are read through here one by one, and its arguments would be formatted each time.
+  if (dtype_ != DType::f32) {
+    throw Error(ExitCode::failure, "tensor {}: expected f32, got {}", to_string(shape_), to_string(dtype_));
+  }
   return as<float>();
 }
 const float* Tensor::f32() const { return const_cast<Tensor*>(this)->f32(); }
