@@ -201,6 +201,7 @@ std::vector<std::string> WordPiece::tokenize(std::string_view text) const {
   std::vector<std::int32_t> ids;
   for (const std::string& word : basic_tokens(text)) append_pieces(word, ids);
   std::vector<std::string> tokens;
+  tokens.reserve(ids.size());
   for (std::int32_t id : ids) tokens.push_back(vocabulary_[static_cast<std::size_t>(id)]);
   return tokens;
 }
