@@ -1,0 +1,60 @@
+// The frame cache: an HDF5 file with every frame of every clip, decoded and resized once. One contiguous u8
+// dataset [T,H,W,3] a clip under /clips, with its provenance as attributes (source, hash and size of the
+// source file, range, fps, decoder); the root holds the schema version, the decode specification and, written
+// last, complete = 1. It opens in h5py.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/frames.h"
+#include "data/manifest.h"
+#include "data/video_reader.h"
+
+namespace mg {
+
+enum class OnBad { stop, skip };
+
+struct BadClip {
+  std::int64_t line;  // of the manifest
+  std::string name, reason;
+};
+
+struct CacheBuild {
+  std::vector<Clip> clips;
+  DecodeSpec spec;
+  OnBad on_bad = OnBad::stop;
+  int threads = 1;
+  // Called from one thread at a time after each clip.
+  std::function<void(std::int64_t done, std::int64_t total)> progress;
+};
+
+// The clips of a cache, in the order they were asked for.
+class FrameCache : public FrameSource {
+ public:
+  // Builds path, or takes what is there when it holds every clip of build, made from the same source files by
+  // the same specification. A cache of ours that lacks clips or whose sources changed is built anew, keeping
+  // what is still right; a cache with another specification, and a file that is no cache, are
+  // Error(ExitCode::data) and are left alone. Written aside and renamed. With OnBad::stop the first bad clip
+  // is an Error(ExitCode::data); with skip it is left out, and bad_clips() names it.
+  static FrameCache open(const std::filesystem::path& path, const CacheBuild& build);
+  ~FrameCache() override;
+  FrameCache(FrameCache&&) noexcept;
+
+  std::int64_t clips() const override;
+  // Throws Error(ExitCode::data) for a clip that was skipped as bad, and when the file is damaged.
+  Frames read(std::int64_t clip) const override;
+  std::int64_t frame_count(std::int64_t clip) const;  // 0: bad
+  const std::vector<BadClip>& bad_clips() const;
+  bool built() const;  // false: all of it was there already
+
+ private:
+  struct State;
+  explicit FrameCache(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace mg

@@ -1,0 +1,65 @@
+// The lists a data set consists of. Clips: columns clip,label and optionally start_frame,end_frame (0-based,
+// end inclusive) or start,end (seconds, half-open), caption, subject, split, video. Emotions: columns
+// video,emotion,subject,split. Other columns are ignored; paths are relative to the file's folder.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mg {
+
+struct FrameRange {
+  std::int64_t first, last;  // both belong to the clip
+};
+struct TimeRange {
+  double start, end;  // seconds; a frame belongs to it when start <= its time < end
+};
+
+struct Clip {
+  std::int64_t line = 0;       // of the manifest
+  std::string name;            // the path as the manifest writes it
+  std::filesystem::path path;  // resolved against the manifest's folder
+  std::optional<FrameRange> frames;
+  std::optional<TimeRange> time;  // at most one of the two; neither: the whole file
+  std::string label, caption;     // caption: the label where there is none
+  std::string subject, split;     // may be empty
+  std::string video;              // the recording the clip belongs to; the clip's name where there is none
+};
+
+struct Manifest {
+  std::filesystem::path path;
+  std::vector<Clip> clips;
+};
+
+// Every fault is an Error(ExitCode::data) with file and line: a missing column (with the nearest name that is
+// there), an empty clip or label, a number that is none, an end before its start, only half a range, both
+// kinds of range, the same clip and range twice, no clips at all.
+Manifest read_manifest(const std::filesystem::path& path);
+
+// The clips of one split, in order. A split that no clip has is an Error(ExitCode::data) that lists those
+// there are. A manifest without splits is all "train".
+std::vector<Clip> clips_of_split(const Manifest& manifest, const std::string& split);
+bool has_split(const Manifest& manifest, const std::string& split);
+
+// The distinct labels, sorted; and for each label the distinct captions in order of first appearance.
+std::vector<std::string> distinct_labels(const std::vector<Clip>& clips);
+
+struct VideoEmotion {
+  std::int64_t line = 0;
+  std::string video, emotion, subject, split;
+};
+struct EmotionLabels {
+  std::filesystem::path path;
+  std::vector<VideoEmotion> videos;
+};
+// Faults as above; a video listed twice is one. A file without a split column takes no split from here: the
+// split is then empty.
+EmotionLabels read_emotions(const std::filesystem::path& path);
+
+// The candidate nearest to name by edit distance, or "" when none is near enough to be meant.
+std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
+
+}  // namespace mg

@@ -1,0 +1,74 @@
+// Video files by FFmpeg's libraries: local files only, software decoding on one thread, frames in
+// presentation order and upright (rotation metadata is applied). Pixels equal `ffmpeg -fps_mode passthrough
+// -pix_fmt rgb24` (swscale's default flags) bit for bit.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "data/frames.h"
+#include "data/manifest.h"
+
+namespace mg {
+
+struct VideoInfo {
+  int width = 0, height = 0;  // upright
+  double fps = 0;             // mean frame rate
+  double seconds = 0;         // 0: unknown
+  std::string codec, pixel_format;
+  int rotation = 0;  // degrees clockwise that were applied: 0, 90, 180 or 270
+};
+
+class VideoReader {
+ public:
+  // Throws Error(ExitCode::data) with the path: no such file, a folder, no video in it, a format or codec that
+  // is not on the list, more pixels than 8192 x 8192.
+  explicit VideoReader(const std::filesystem::path& path);
+  ~VideoReader();
+  VideoReader(VideoReader&&) noexcept;
+
+  const VideoInfo& info() const;
+  struct Picture {
+    double seconds = 0;                 // presentation time from the first frame
+    const std::uint8_t* rgb = nullptr;  // [height][width][3], valid until the next call
+  };
+  // The next frame in presentation order; false at the end. Damaged data is an Error(ExitCode::data) with the
+  // frame's number: never a silently shorter video. A container that promises more than the file holds (a
+  // truncated file) is one too.
+  bool next(Picture& picture);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+enum class ResizeFilter {
+  bilinear,  // half-pixel centres, no antialiasing: torchvision's transform of video tensors
+  area,      // the mean over the source area of each pixel; for strong reductions
+};
+
+// What of a clip is kept. Part of a cache's key.
+struct DecodeSpec {
+  int height = 128, width = 171;
+  ResizeFilter filter = ResizeFilter::bilinear;
+  double fps = 0;  // 0: every frame; otherwise the frame shown at times k / fps, k = 0, 1, ...
+  friend bool operator==(const DecodeSpec&, const DecodeSpec&) = default;
+};
+std::string to_string(const DecodeSpec& spec);  // canonical, for provenance
+
+// The clip's frames (its whole file, or its range), resized, each value rounded to the nearest integer (ties
+// to even). A range that reaches beyond the video, or holds no frame, is an Error(ExitCode::data) that says
+// how many there are.
+Frames decode_clip(const Clip& clip, const DecodeSpec& spec);
+
+// Several clips of one file, which is decoded once, no further than needed; results in the order asked. A clip
+// that cannot be had has a fault (what decode_clip would have thrown), which does not lose the others.
+struct DecodedClip {
+  Frames frames;
+  std::string fault;  // empty: none
+};
+std::vector<DecodedClip> decode_clips(const std::vector<Clip>& clips, const DecodeSpec& spec);
+
+}  // namespace mg
