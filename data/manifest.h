@@ -59,7 +59,4 @@ struct EmotionLabels {
 // split is then empty.
 EmotionLabels read_emotions(const std::filesystem::path& path);
 
-// The candidate nearest to name by edit distance, or "" when none is near enough to be meant.
-std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
-
 }  // namespace mg

@@ -46,6 +46,12 @@ void FileWriter::commit() {
   sync_folder(path_.has_parent_path() ? path_.parent_path() : ".");
 }
 
+void write_whole_file(const fs::path& path, std::string_view text) {
+  FileWriter file(path);
+  file.write(text);
+  file.commit();
+}
+
 void sync_folder(const fs::path& folder) {
   const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const bool synced = descriptor >= 0 && (::fsync(descriptor) == 0 || errno == EINVAL);

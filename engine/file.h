@@ -32,6 +32,9 @@ class FileWriter {
   int descriptor_ = -1;
 };
 
+// The whole of text, as above.
+void write_whole_file(const std::filesystem::path& path, std::string_view text);
+
 // A folder's entries reach the disk: needed after a rename or a removal that must last.
 void sync_folder(const std::filesystem::path& folder);
 

@@ -1,9 +1,9 @@
 // Between modules or optimizers and stored tensors, by name.
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 
 #include "engine/checkpoint.h"
+#include "engine/nearest_name.h"
 #include "engine/optimizer.h"
 
 namespace mg {
@@ -12,33 +12,10 @@ namespace {
 
 constexpr std::size_t kMaxListed = 20;
 
-// Levenshtein's distance: insertions, deletions and replacements of characters.
-std::size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, diagonal + 1, row[j] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 // " (nearest: ...)", or nothing when there are no candidates.
 std::string nearest_hint(const std::string& name, const std::vector<std::string>& candidates) {
-  const std::string* best = nullptr;
-  std::size_t best_distance = 0;
-  for (const std::string& candidate : candidates) {
-    const std::size_t distance = edit_distance(name, candidate);
-    if (best != nullptr && distance >= best_distance) continue;
-    best = &candidate;
-    best_distance = distance;
-  }
-  return best == nullptr ? "" : fmt::format(" (nearest: {})", *best);
+  const std::string nearest = nearest_name(name, candidates);
+  return nearest.empty() ? "" : fmt::format(" (nearest: {})", nearest);
 }
 
 std::string describe(const Tensor& t) { return to_string(t.dtype()) + " " + to_string(t.shape()); }
