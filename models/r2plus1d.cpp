@@ -85,6 +85,46 @@ R2Plus1d::R2Plus1d(const R2Plus1dConfig& config)
   }
 }
 
+namespace {
+
+struct Extent {
+  std::int64_t frames, height, width;
+  std::int64_t positions() const { return frames * height * width; }
+};
+
+// The multiply-adds of a split convolution; extent becomes its output's.
+std::int64_t split_macs(Extent& extent, std::int64_t inputs, std::int64_t middle, std::int64_t outputs,
+                        int stride) {
+  const auto strided = [stride](std::int64_t n) { return (n + stride - 1) / stride; };
+  extent.height = strided(extent.height);
+  extent.width = strided(extent.width);
+  const std::int64_t spatial_macs = extent.positions() * inputs * middle * 9;
+  extent.frames = strided(extent.frames);
+  return spatial_macs + extent.positions() * middle * outputs * 3;
+}
+
+}  // namespace
+
+std::int64_t multiply_adds(const R2Plus1dConfig& config, std::int64_t frames, std::int64_t height,
+                           std::int64_t width) {
+  const std::int64_t middle = stem_middle(config.width);
+  Extent extent{frames, (height + 1) / 2, (width + 1) / 2};
+  std::int64_t macs = extent.positions() * middle * (49 * config.in_channels + 3 * config.width);
+  std::int64_t inputs = config.width;
+  for (std::size_t layer = 0; layer < config.blocks.size(); ++layer) {
+    const std::int64_t outputs = config.width << layer;
+    for (int b = 0; b < config.blocks[layer]; ++b) {
+      const int stride = layer > 0 && b == 0 ? 2 : 1;
+      const std::int64_t mid = middle_channels(inputs, outputs);
+      macs += split_macs(extent, inputs, mid, outputs, stride);
+      if (stride != 1 || inputs != outputs) macs += extent.positions() * inputs * outputs;
+      macs += split_macs(extent, outputs, mid, outputs, 1);
+      inputs = outputs;
+    }
+  }
+  return macs;
+}
+
 Value R2Plus1d::forward(Context& ctx, const Value& frames) {
   Value x = stem_norm1_.forward(ctx, stem_spatial_.forward(ctx, frames), true);
   x = stem_norm2_.forward(ctx, stem_temporal_.forward(ctx, x), true);

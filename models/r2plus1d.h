@@ -43,6 +43,10 @@ class R2Plus1dBlock : public Module {
   std::unique_ptr<BatchNorm> downsample_norm_;
 };
 
+// Multiply-adds of one forward pass over a clip: the convolutions' (padding counted as input).
+std::int64_t multiply_adds(const R2Plus1dConfig& config, std::int64_t frames, std::int64_t height,
+                           std::int64_t width);
+
 class R2Plus1d : public Module {
  public:
   explicit R2Plus1d(const R2Plus1dConfig& config);

@@ -48,7 +48,8 @@ int main(int argc, char** argv) {
   } catch (const mg::Error& e) {
     return report_error(e.what(), e.code());
   } catch (const std::bad_alloc&) {
-    return report_error("out of memory: try a smaller batch (--set contrastive.batch=N)", mg::ExitCode::out_of_memory);
+    return report_error("out of memory: try a smaller batch (--set contrastive.batch=N)",
+                        mg::ExitCode::out_of_memory);
   } catch (const std::exception& e) {
     return report_error(e.what(), mg::ExitCode::failure);
   }

@@ -6,10 +6,10 @@
 
 #include <cstring>
 #include <fstream>
-#include <sstream>
 
 #include <nlohmann/json.hpp>
 
+#include "engine/file.h"
 #include "kernels/stream.h"
 
 namespace mg {
@@ -35,73 +35,45 @@ std::string processor_name() {
 
 }  // namespace
 
-void write_file(const fs::path& path, const std::string& text) {
-  if (path.has_parent_path()) fs::create_directories(path.parent_path());
-  const fs::path aside = path.string() + ".tmp";
-  std::ofstream file(aside, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  if (!file) {
-    const int reason = errno;
-    std::error_code ignored;
-    fs::remove(aside, ignored);
-    throw Error(ExitCode::failure, "{}: cannot write: {}", path.string(), std::strerror(reason));
+void RunDirectory::check(const fs::path& path, bool resume) {
+  if (fs::exists(path) && !fs::is_directory(path)) {
+    throw Error(ExitCode::usage, "{}: expected a folder for the run, this is a file", path.string());
   }
-  fs::rename(aside, path);
-}
-
-std::string read_file(const fs::path& path, ExitCode code) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) throw Error(code, "{}: cannot read: {}", path.string(), std::strerror(errno));
-  return text.str();
-}
-
-void write_lines(const fs::path& path, const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) text += line + "\n";
-  write_file(path, text);
-}
-
-std::vector<std::string> read_lines(const fs::path& path, ExitCode code) {
-  std::istringstream text(read_file(path, code));
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(text, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    lines.push_back(line);
-  }
-  return lines;
-}
-
-RunDirectory::RunDirectory(const fs::path& path, const Config& config, bool resume) : path_(path), config_(config) {
-  const fs::path stored = path / "config.toml";
-  const bool started = fs::exists(stored);
   if (!resume && fs::exists(path) && !fs::is_empty(path)) {
-    throw Error(ExitCode::usage, "{}: the run folder is not empty: add --resume to continue it, or choose another --run",
+    throw Error(ExitCode::usage,
+                "{}: the run folder is not empty: add --resume to continue it, or choose another --run",
                 path.string());
   }
+}
+
+RunDirectory::RunDirectory(const fs::path& path, const Config& config, bool resume)
+    : path_(path), config_(config) {
+  check(path, resume);
+  const fs::path stored = path / "config.toml";
+  const bool started = fs::exists(stored);
   fs::create_directories(path / "results");
   lock();
   if (started) {
     Config old;
     old.load_file(stored.string());
     std::string differences;
-    for (const std::string& key : config_.diff(old)) {
-      if (!changes_no_result(key)) differences += "\n  " + key;
+    for (const auto& [key, line] : config_.differences(old)) {
+      if (!changes_no_result(key)) differences += "\n  " + line;
     }
     if (!differences.empty()) {
-      throw Error(ExitCode::config, "{}: --resume needs the configuration that the run started with; it differs in:{}",
+      throw Error(ExitCode::config,
+                  "{}: --resume needs the configuration that the run started with; it differs in:{}",
                   path.string(), differences);
     }
   }
-  write_file(stored, config_.to_toml());
-  write_file(path / "environment.json", environment_json(static_cast<int>(config_.get_int("threads"))));
+  write_whole_file(stored, config_.to_toml());
+  write_whole_file(path / "environment.json", environment_json(config_.small("threads")));
 }
 
 RunDirectory::RunDirectory(const fs::path& path) : path_(path) {
   if (!fs::exists(path / "config.toml")) {
-    throw Error(ExitCode::usage, "{}: not a run folder (no config.toml in it): expected what `mgtrain train --run` made",
+    throw Error(ExitCode::usage,
+                "{}: not a run folder (no config.toml in it): expected what `mgtrain train --run` made",
                 path.string());
   }
   config_.load_file((path / "config.toml").string());
@@ -114,7 +86,8 @@ RunDirectory::~RunDirectory() {
 void RunDirectory::lock() {
   const fs::path file = path_ / ".lock";
   lock_file_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (lock_file_ < 0) throw Error(ExitCode::failure, "{}: cannot make the lock: {}", file.string(), std::strerror(errno));
+  if (lock_file_ < 0)
+    throw Error(ExitCode::failure, "{}: cannot make the lock: {}", file.string(), std::strerror(errno));
   if (::flock(lock_file_, LOCK_EX | LOCK_NB) != 0) {
     throw Error(ExitCode::config, "{}: another process is writing to this run", path_.string());
   }

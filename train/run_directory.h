@@ -1,10 +1,10 @@
-// A run's folder: config.toml, environment.json, labels and vocabulary, metrics.jsonl, ckpt/<stage>/step_N, results/*.json,
-// report.html. One process writes to it at a time (a lock file that the system releases when the process ends).
+// A run's folder: config.toml, environment.json, classes.json, vocab.txt, emotions.json, problems.json,
+// metrics.jsonl, ckpt/<stage>/step_N, results/*.json, report.html. One process writes to it at a time (a lock
+// file that the system releases when the process ends).
 #pragma once
 
 #include <filesystem>
 #include <string>
-#include <vector>
 
 #include "train/config.h"
 
@@ -12,9 +12,12 @@ namespace mg {
 
 class RunDirectory {
  public:
-  // Makes the folder for a new run. A folder that holds anything is an error unless resume is set; resuming a folder that has no
-  // configuration yet starts afresh. With resume, config must equal the stored one but for keys that change no result
-  // (threads): the difference is an Error(ExitCode::config) that lists it.
+  // The Error(ExitCode::usage) below, before any work.
+  static void check(const std::filesystem::path& path, bool resume);
+  // Makes the folder for a new run. A folder that holds anything is an Error(ExitCode::usage) unless resume
+  // is set; resuming a folder that has no configuration yet starts afresh. With resume, config must equal the
+  // stored one but for keys that change no result (threads, checkpoint.*): the difference is an
+  // Error(ExitCode::config) that lists it.
   RunDirectory(const std::filesystem::path& path, const Config& config, bool resume);
   // Opens a finished or running run for reading.
   explicit RunDirectory(const std::filesystem::path& path);
@@ -26,6 +29,7 @@ class RunDirectory {
   const Config& config() const { return config_; }
   std::filesystem::path checkpoints(const std::string& stage) const { return path_ / "ckpt" / stage; }
   std::filesystem::path results() const { return path_ / "results"; }
+  std::filesystem::path file(const std::string& name) const { return path_ / name; }
 
  private:
   void lock();
@@ -35,14 +39,7 @@ class RunDirectory {
   int lock_file_ = -1;
 };
 
-// Writes text aside and renames it into place. Throws Error(ExitCode::failure) with the path and the system's reason.
-void write_file(const std::filesystem::path& path, const std::string& text);
-std::string read_file(const std::filesystem::path& path, ExitCode code = ExitCode::data);
-// One line an entry.
-void write_lines(const std::filesystem::path& path, const std::vector<std::string>& lines);
-std::vector<std::string> read_lines(const std::filesystem::path& path, ExitCode code = ExitCode::data);
-
-// environment.json: processor, instruction set, threads, compiler, library versions, version of mg.
+// environment.json: processor, instruction set, threads, compiler, version of mg.
 std::string environment_json(int threads);
 
 }  // namespace mg

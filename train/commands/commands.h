@@ -1,4 +1,5 @@
-// The sub-commands of mgtrain. Each add_* describes one to the parser; parsing it leaves the work to do in action.
+// The sub-commands of mgtrain. Each add_* describes one to the parser; parsing it leaves the work to do in
+// action.
 #pragma once
 
 #include <functional>

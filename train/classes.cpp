@@ -1,0 +1,87 @@
+#include "train/classes.h"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "engine/file.h"
+#include "engine/nearest_name.h"
+
+namespace mg {
+
+using nlohmann::json;
+
+std::vector<GestureClass> gesture_classes(const std::vector<Clip>& clips) {
+  std::map<std::string, std::string> captions;
+  for (const Clip& clip : clips) captions.emplace(clip.label, clip.caption);
+  std::vector<GestureClass> classes;
+  for (const auto& [label, caption] : captions) classes.push_back({label, caption});
+  return classes;
+}
+
+std::vector<std::string> labels_of(const std::vector<GestureClass>& classes) {
+  std::vector<std::string> labels;
+  for (const GestureClass& c : classes) labels.push_back(c.label);
+  return labels;
+}
+
+std::vector<std::string> captions_of(const std::vector<GestureClass>& classes) {
+  std::vector<std::string> captions;
+  for (const GestureClass& c : classes) captions.push_back(c.caption);
+  return captions;
+}
+
+std::vector<std::int32_t> class_numbers(const Manifest& manifest, const std::vector<GestureClass>& classes) {
+  const std::vector<std::string> labels = labels_of(classes);
+  std::vector<std::int32_t> numbers;
+  for (const Clip& clip : manifest.clips) {
+    const auto found = std::lower_bound(labels.begin(), labels.end(), clip.label);
+    if (found == labels.end() || *found != clip.label) {
+      throw Error(
+          ExitCode::data, "{}:{}: label '{}' is none of the {} that the model knows; the nearest is '{}'",
+          manifest.path.string(), clip.line, clip.label, labels.size(), nearest_name(clip.label, labels));
+    }
+    numbers.push_back(static_cast<std::int32_t>(found - labels.begin()));
+  }
+  return numbers;
+}
+
+namespace {
+
+template <class Read>
+auto read_json(const std::filesystem::path& file, Read read) {
+  const std::string text = read_whole_file(file, ExitCode::checkpoint);
+  try {
+    return read(json::parse(text));
+  } catch (const json::exception& e) {
+    throw Error(ExitCode::checkpoint, "{}: damaged: {}", file.string(), e.what());
+  }
+}
+
+}  // namespace
+
+void write_classes(const std::filesystem::path& file, const std::vector<GestureClass>& classes) {
+  json list = json::array();
+  for (const GestureClass& c : classes) list.push_back({{"label", c.label}, {"caption", c.caption}});
+  write_whole_file(file, list.dump(2) + "\n");
+}
+
+std::vector<GestureClass> read_classes(const std::filesystem::path& file) {
+  return read_json(file, [](const json& list) {
+    std::vector<GestureClass> classes;
+    for (const json& c : list) {
+      classes.push_back({c.at("label").get<std::string>(), c.at("caption").get<std::string>()});
+    }
+    return classes;
+  });
+}
+
+void write_names(const std::filesystem::path& file, const std::vector<std::string>& names) {
+  write_whole_file(file, json(names).dump(2) + "\n");
+}
+
+std::vector<std::string> read_names(const std::filesystem::path& file) {
+  return read_json(file, [](const json& list) { return list.get<std::vector<std::string>>(); });
+}
+
+}  // namespace mg

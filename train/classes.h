@@ -1,0 +1,34 @@
+// The classes that a run knows, in the order of its outputs: gestures with the text that stands for each, and
+// emotions.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "data/manifest.h"
+
+namespace mg {
+
+struct GestureClass {
+  std::string label, caption;
+};
+
+// The labels of the clips, sorted, each with its first caption.
+std::vector<GestureClass> gesture_classes(const std::vector<Clip>& clips);
+std::vector<std::string> labels_of(const std::vector<GestureClass>& classes);
+std::vector<std::string> captions_of(const std::vector<GestureClass>& classes);
+
+// Each clip's class. A label that is none of them is an Error(ExitCode::data) with the manifest's line and
+// the nearest label.
+std::vector<std::int32_t> class_numbers(const Manifest& manifest, const std::vector<GestureClass>& classes);
+
+// classes.json. What cannot be read is an Error(ExitCode::checkpoint).
+void write_classes(const std::filesystem::path& file, const std::vector<GestureClass>& classes);
+std::vector<GestureClass> read_classes(const std::filesystem::path& file);
+// emotions.json
+void write_names(const std::filesystem::path& file, const std::vector<std::string>& names);
+std::vector<std::string> read_names(const std::filesystem::path& file);
+
+}  // namespace mg

@@ -1,0 +1,70 @@
+// mgtrain eval
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "engine/file.h"
+#include "train/commands/commands.h"
+#include "train/commands/options.h"
+#include "train/evaluation.h"
+
+namespace mg {
+
+namespace {
+
+struct EvalCommand {
+  DataOptions data;
+  std::filesystem::path run, emotions, truth, json;
+  std::string split = "test";
+  std::optional<std::string> mode;
+  bool shuffle_frames = false, per_class = false;
+  std::optional<int> threads;
+
+  void evaluate() const {
+    if (mode == "emotion" && emotions.empty())
+      throw Error(ExitCode::usage, "--mode emotion needs --emotion E.csv");
+    const RunDirectory directory(run);
+    Context ctx{CpuStream(threads.value_or(0))};
+    ctx.seed = static_cast<std::uint64_t>(directory.config().integer("seed"));
+    GestureModel model(directory, ctx);
+    const GestureData gestures(data, directory.config());
+    if (gestures.numbers_of_split(split).empty())
+      clips_of_split(gestures.manifest(), split);  // says what there is
+    const Evaluation result =
+        mode == "emotion" ? evaluate_emotions(ctx, directory, model, gestures, emotions, split, truth)
+                          : evaluate_gestures(ctx, model, gestures, split, model.mode(mode), shuffle_frames);
+    save_evaluation(directory, result);
+    if (!json.empty()) write_whole_file(json, result.json.dump(2) + "\n");
+    std::printf("%s", to_text(result, per_class).c_str());
+  }
+};
+
+}  // namespace
+
+void add_eval_command(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("eval", "Measure a run on a split; every clip counts");
+  auto options = std::make_shared<EvalCommand>();
+  add_data_options(*command, options->data);
+  command->add_option("--run", options->run, "the run's folder")->required();
+  command->add_option("--split", options->split, "the split")->capture_default_str();
+  command
+      ->add_option(
+          "--mode", options->mode,
+          "similarity to the class texts, the classifier, or emotion (default: the classifier if trained)")
+      ->check(CLI::IsMember({"similarity", "classifier", "emotion"}));
+  command->add_option("--emotion", options->emotions, "emotion labels, for --mode emotion");
+  command->add_option("--truth", options->truth,
+                      "truth.json of `mgtrain synth`: shows the best possible beside");
+  command->add_flag("--shuffle-frames", options->shuffle_frames, "show each clip's frames in random order");
+  command->add_flag("--per-class", options->per_class, "a line for each class");
+  command->add_option("--json", options->json, "write the figures to this file, too");
+  add_threads_option(*command, options->threads);
+  command->footer(
+      "JSON: n, top1, top5, mean_class, macro_f1 (percent), confusion [true][predicted], labels, constant "
+      "(the\n"
+      "predictor that always answers by frequency). Also kept in the run's results/.\n"
+      "Example: mgtrain eval --run runs/first --manifest data/manifest.csv --split test --json test.json");
+  command->callback([options, &action] { action = [options] { options->evaluate(); }; });
+}
+
+}  // namespace mg

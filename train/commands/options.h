@@ -1,0 +1,36 @@
+// Options that several commands share.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "train/config.h"
+#include "train/gesture_data.h"
+
+namespace CLI {
+class App;
+}
+
+namespace mg {
+
+struct ConfigOptions {
+  std::string preset = "mini";
+  bool preset_given = false;
+  std::string file;
+  std::vector<std::string> assignments;
+  std::optional<int> threads;
+
+  void add_to(CLI::App& command);
+  // The preset, then the file, then --set. With a base (a run's stored configuration) in the preset's place
+  // unless a preset was given.
+  Config make(const Config* base = nullptr) const;
+};
+
+void add_threads_option(CLI::App& command, std::optional<int>& threads);
+
+// --manifest, --cache, --on-bad
+void add_data_options(CLI::App& command, DataOptions& options);
+
+}  // namespace mg

@@ -1,0 +1,116 @@
+// mgtrain predict
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <sstream>
+
+#include "engine/file.h"
+#include "train/commands/commands.h"
+#include "train/commands/options.h"
+#include "train/gesture_model.h"
+#include "train/settings.h"
+
+namespace mg {
+
+namespace {
+
+// One text a line; blank lines are skipped.
+std::vector<std::string> read_texts(const std::filesystem::path& file) {
+  std::istringstream lines(read_whole_file(file, ExitCode::data));
+  std::vector<std::string> texts;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty()) texts.push_back(line);
+  }
+  if (texts.empty())
+    throw Error(ExitCode::data, "{}: expected a label on each line, the file is empty", file.string());
+  return texts;
+}
+
+std::vector<double> softmax(const float* scores, std::size_t count) {
+  const double top = *std::max_element(scores, scores + count);
+  std::vector<double> p(count);
+  for (std::size_t i = 0; i < count; ++i) p[i] = std::exp(scores[i] - top);
+  const double sum = std::accumulate(p.begin(), p.end(), 0.0);
+  for (double& x : p) x /= sum;
+  return p;
+}
+
+struct PredictCommand {
+  std::filesystem::path run, labels;
+  std::vector<std::string> videos;
+  std::size_t top = 5;
+  bool json = false;
+  std::optional<int> threads;
+
+  void predict() const {
+    const RunDirectory directory(run);
+    const std::vector<std::string> texts = labels.empty() ? std::vector<std::string>() : read_texts(labels);
+    Context ctx{CpuStream(threads.value_or(0))};
+    GestureModel model(directory, ctx);
+    const Config& config = model.config();
+    const MemoryFrames frames = decode(decode_spec(config));
+    ClipLoader loader(frames, input_spec(config), augmentation(config), loader_threads(config), ctx.arena);
+    std::vector<std::int64_t> clips(videos.size());
+    std::iota(clips.begin(), clips.end(), std::int64_t{0});
+    const ClipViews views{.loader = loader};
+    const std::vector<float> scores =
+        texts.empty() ? model.scores(model.mode({}), views, clips) : model.similarity(texts, views, clips);
+    print(scores, texts.empty() ? labels_of(model.classes()) : texts);
+  }
+
+ private:
+  MemoryFrames decode(const DecodeSpec& spec) const {
+    std::vector<Frames> frames;
+    for (const std::string& video : videos) {
+      Clip clip;
+      clip.name = video;
+      clip.path = video;
+      frames.push_back(decode_clip(clip, spec));
+    }
+    return MemoryFrames(std::move(frames));
+  }
+
+  void print(const std::vector<float>& scores, const std::vector<std::string>& names) const {
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    for (std::size_t v = 0; v < videos.size(); ++v) {
+      const std::vector<double> p = softmax(scores.data() + v * names.size(), names.size());
+      std::vector<std::size_t> order(names.size());
+      std::iota(order.begin(), order.end(), std::size_t{0});
+      std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return p[a] > p[b]; });
+      order.resize(std::min(order.size(), top == 0 ? order.size() : top));
+      if (!json) std::printf("%s\n", videos[v].c_str());
+      nlohmann::ordered_json ranked = nlohmann::ordered_json::array();
+      for (std::size_t k : order) {
+        if (!json) std::printf("  %5.1f %%  %s\n", 100 * p[k], names[k].c_str());
+        ranked.push_back({{"label", names[k]}, {"probability", p[k]}});
+      }
+      all.push_back({{"video", videos[v]}, {"labels", ranked}});
+    }
+    if (json) std::printf("%s\n", all.dump(2).c_str());
+  }
+};
+
+}  // namespace
+
+void add_predict_command(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("predict", "Name the gesture in videos, each one clip");
+  auto options = std::make_shared<PredictCommand>();
+  command->add_option("--run", options->run, "the run's folder")->required();
+  command->add_option("--labels", options->labels,
+                      "a file with one text a line to choose from instead of the classes (zero-shot)");
+  command->add_option("--top", options->top, "labels shown of each video; 0: all")->capture_default_str();
+  command->add_flag("--json", options->json, "print JSON: video and labels with probabilities");
+  command->add_option("VIDEO", options->videos, "video files")->required();
+  add_threads_option(*command, options->threads);
+  command->footer(
+      "Example: mgtrain predict --run runs/first clip1.mp4 clip2.mp4\n"
+      "         mgtrain predict --run runs/first --labels my_gestures.txt --json clip1.mp4");
+  command->callback([options, &action] { action = [options] { options->predict(); }; });
+}
+
+}  // namespace mg

@@ -1,0 +1,158 @@
+// The table of configuration keys.
+#include "train/config.h"
+
+namespace mg {
+
+namespace {
+
+constexpr double kMany = 1e9;
+constexpr const char *kPaper = "paper", *kCode = "authors' code", *kOurs = "mg";
+
+ConfigKey integer(std::string key, std::int64_t initial, double low, double high, std::string doc,
+                  std::string source = kOurs) {
+  return {std::move(key), initial, low, high, {}, std::move(doc), std::move(source)};
+}
+ConfigKey real(std::string key, double initial, double low, double high, std::string doc,
+               std::string source = kOurs) {
+  return {std::move(key), initial, low, high, {}, std::move(doc), std::move(source)};
+}
+ConfigKey flag(std::string key, bool initial, std::string doc, std::string source = kOurs) {
+  return {std::move(key), initial, 0, 0, {}, std::move(doc), std::move(source)};
+}
+ConfigKey choice(std::string key, std::string initial, std::vector<std::string> choices, std::string doc,
+                 std::string source = kOurs) {
+  return {std::move(key), std::move(initial), 0, 0, std::move(choices), std::move(doc), std::move(source)};
+}
+
+void append(std::vector<ConfigKey>& all, std::vector<ConfigKey> more) {
+  all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+std::vector<ConfigKey> general_keys() {
+  return {
+      choice("preset", "", {}, "the preset that the other values started from (set by --preset)"),
+      integer("seed", 1, 0, 4294967295.0, "all random numbers follow from it"),
+      integer("threads", 0, 0, 1024, "compute threads; 0: every core. Changes no result"),
+      integer("checkpoint.every", 0, 0, kMany, "steps between checkpoints; 0: once an epoch"),
+      integer("checkpoint.keep", 2, 1, 1000, "checkpoints kept of each stage"),
+  };
+}
+
+std::vector<ConfigKey> video_keys() {
+  return {
+      integer("video.frames", 32, 1, 512, "frames that the network sees of a clip", kPaper),
+      integer("video.size", 112, 8, 512, "height and width of the input, pixels", kCode),
+      choice("video.input", "rgb", {"rgb", "motion"},
+             "rgb; motion: grey and the differences to the frames before and after, which shows movement and "
+             "hides who moves",
+             kPaper),
+      integer("video.width", 64, 4, 512, "channels of the encoder's first layers", "torchvision"),
+      integer("video.blocks", 2, 1, 32, "residual blocks in each of the four layers", "torchvision"),
+      integer("cache.height", 128, 8, 4096, "height at which frames are cached", "torchvision"),
+      integer("cache.width", 171, 8, 4096, "width at which frames are cached", "torchvision"),
+      choice("cache.resize", "bilinear", {"bilinear", "area"},
+             "bilinear without antialiasing as torchvision's, or the mean over the area", "torchvision"),
+      real("cache.fps", 0, 0, 1000, "frames a second that are cached; 0: every frame", kOurs),
+      real("augment.window", 1, 0.05, 1, "least share of a clip's length that training sees", kCode),
+      real("augment.crop_scale", 1, 0.1, 1, "least side of the random crop, of the largest that fits", kCode),
+      flag("augment.flip", false, "mirror half of the training clips (changes left and right)", kCode),
+      real("augment.brightness", 0, 0, 1, "values times a factor in 1 +- this", kCode),
+      real("augment.contrast", 0, 0, 1, "contrast times a factor in 1 +- this", kCode),
+      real("augment.mixup", 0, 0, 10, "alpha of mixup's Beta(alpha, alpha) (Zhang et al. 2018); 0: off",
+           kCode),
+  };
+}
+
+std::vector<ConfigKey> text_keys() {
+  return {
+      choice("text.vocabulary", "", {}, "a vocab.txt; empty: trained on the captions"),
+      integer("text.vocabulary_size", 512, 32, 100000, "size of a trained vocabulary"),
+      integer("text.dim", 768, 8, 4096, "channels of the text encoder", kPaper),
+      integer("text.hidden_dim", 3072, 8, 16384, "channels inside its feed-forward layers", kPaper),
+      integer("text.layers", 6, 1, 48, "its Transformer layers", kPaper),
+      integer("text.heads", 12, 1, 64, "its attention heads; must divide text.dim", kPaper),
+      real("text.dropout", 0.1, 0, 0.9, "dropout, attention's included", kPaper),
+      integer("text.max_length", 200, 2, 512, "word pieces kept of a text", kCode),
+      choice("text.pooling", "cls", {"cls", "mean"}, "which vector stands for a text", kCode),
+  };
+}
+
+std::vector<ConfigKey> model_keys() {
+  return {
+      integer("model.embedding_dim", 256, 8, 4096, "D, the joint embedding space", kPaper),
+      real("model.head_dropout", 0.1, 0, 0.9, "dropout in the projection heads", kCode),
+      choice("prompt.kind", "xclip", {"none", "xclip"},
+             "adaptive prompting: texts refined by attention over the clip's spatio-temporal tokens", kPaper),
+      integer("prompt.layers", 1, 1, 16, "blocks of the prompting module", kCode),
+      integer("prompt.heads", 0, 0, 64, "its heads; 0: one for each 64 channels", kCode),
+      real("prompt.alpha", 0.1, -10, 10, "where its learned factor starts", kCode),
+  };
+}
+
+std::vector<ConfigKey> contrastive_keys() {
+  return {
+      real("contrastive.temperature", 0.05, 1e-4, 100, "tau", kPaper),
+      real("contrastive.label_scale", 10, 0, 1000, "the target is softmax(label_scale x positives)", kCode),
+      integer("contrastive.epochs", 30, 1, 100000, "passes over the training clips"),
+      integer("contrastive.batch", 32, 2, 65536, "clips a step", kCode),
+      real("contrastive.lr_video", 1e-4, 0, 10, "learning rate of the video encoder", kPaper),
+      real("contrastive.lr_text", 1e-5, 0, 10, "learning rate of the text encoder", kPaper),
+      real("contrastive.lr_head", 1e-3, 0, 10, "learning rate of heads and prompting", kCode),
+      real("contrastive.weight_decay", 1e-3, 0, 10, "AdamW's, on everything", kCode),
+      real("contrastive.max_norm", 0, 0, kMany, "gradients are clipped to this norm; 0: not", kCode),
+      choice("contrastive.schedule", "constant", {"constant", "cosine"}, "course of the learning rates"),
+      real("contrastive.warmup", 0, 0, 1, "share of the steps with linear warm-up"),
+      integer("contrastive.eval_every", 1, 0, 100000,
+              "epochs between looks at the val split; 0: only at the end"),
+  };
+}
+
+std::vector<ConfigKey> classifier_keys() {
+  return {
+      integer("classifier.hidden", 256, 1, 65536, "channels of the hidden layer", kPaper),
+      real("classifier.dropout", 0.1, 0, 0.9, "between its two layers", kCode),
+      integer("classifier.views", 4, 1, 1000, "augmented views of each training clip that it learns from"),
+      integer("classifier.epochs", 20, 1, 100000, "passes over all views"),
+      integer("classifier.batch", 32, 1, 65536, "views a step", kCode),
+      real("classifier.lr", 1e-3, 0, 10, "learning rate", kPaper),
+      real("classifier.weight_decay", 1e-3, 0, 10, "AdamW's", kCode),
+      real("classifier.label_smoothing", 0, 0, 0.9, "share of the target spread over all classes", kPaper),
+      choice("classifier.schedule", "constant", {"constant", "cosine"}, "course of the learning rate"),
+  };
+}
+
+std::vector<ConfigKey> emotion_keys() {
+  return {
+      integer("emotion.dim", 128, 8, 4096, "channels of the emotion Transformer", kCode),
+      integer("emotion.hidden_dim", 512, 8, 16384, "channels inside its feed-forward layers"),
+      integer("emotion.layers", 3, 1, 48, "its layers", kCode),
+      integer("emotion.heads", 8, 1, 64, "its attention heads; must divide emotion.dim", kCode),
+      real("emotion.dropout", 0.1, 0, 0.9, "its dropout"),
+      integer("emotion.max_length", 512, 1, 100000, "gestures a video at most; longer ones keep the last"),
+      real("emotion.token_noise", 0, 0, 1, "share of training gestures replaced by random ones"),
+      integer("emotion.epochs", 100, 1, 100000, "passes over the training videos"),
+      integer("emotion.batch", 16, 1, 65536, "videos a step"),
+      real("emotion.lr", 1e-5, 0, 10, "learning rate", kPaper),
+      real("emotion.weight_decay", 1e-3, 0, 10, "AdamW's", kCode),
+      real("emotion.max_norm", 1, 0, kMany, "gradients are clipped to this norm; 0: not"),
+      choice("emotion.schedule", "constant", {"constant", "cosine"}, "course of the learning rate"),
+  };
+}
+
+}  // namespace
+
+const std::vector<ConfigKey>& config_keys() {
+  static const std::vector<ConfigKey> keys = [] {
+    std::vector<ConfigKey> all = general_keys();
+    append(all, video_keys());
+    append(all, text_keys());
+    append(all, model_keys());
+    append(all, contrastive_keys());
+    append(all, classifier_keys());
+    append(all, emotion_keys());
+    return all;
+  }();
+  return keys;
+}
+
+}  // namespace mg

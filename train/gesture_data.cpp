@@ -1,0 +1,67 @@
+#include "train/gesture_data.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/file.h"
+#include "kernels/stream.h"
+#include "train/progress.h"
+#include "train/settings.h"
+
+namespace mg {
+
+namespace {
+
+std::filesystem::path default_cache(const DataOptions& options, const DecodeSpec& spec) {
+  const std::string split = options.split.empty() ? "" : "." + options.split;
+  std::filesystem::path path = options.manifest;
+  path.replace_extension(fmt::format("{}.{}x{}{}{}.h5", split, spec.height, spec.width,
+                                     spec.filter == ResizeFilter::area ? "a" : "",
+                                     spec.fps > 0 ? fmt::format("@{}", spec.fps) : ""));
+  return path;
+}
+
+}  // namespace
+
+void write_problems(const std::filesystem::path& file, const std::vector<BadClip>& problems) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const BadClip& bad : problems) {
+    list.push_back({{"line", bad.line}, {"clip", bad.name}, {"reason", bad.reason}});
+  }
+  write_whole_file(file, list.dump(2) + "\n");
+}
+
+GestureData::GestureData(const DataOptions& options, const Config& config)
+    : manifest_(read_manifest(options.manifest)) {
+  if (!options.split.empty()) manifest_.clips = clips_of_split(manifest_, options.split);
+  CacheBuild build{.clips = manifest_.clips,
+                   .spec = decode_spec(config),
+                   .on_bad = options.on_bad,
+                   .threads = CpuStream(config.small("threads")).threads(),
+                   .progress = progress_callback("decoding", "clips")};
+  const auto path = options.cache.empty() ? default_cache(options, build.spec) : options.cache;
+  frames_ = std::make_unique<FrameCache>(FrameCache::open(path, build));
+  build.progress = {};  // ends its line
+  for (const BadClip& bad : frames_->bad_clips()) {
+    std::fprintf(stderr, "%s:%lld: %s: left out: %s\n", options.manifest.c_str(),
+                 static_cast<long long>(bad.line), bad.name.c_str(), bad.reason.c_str());
+  }
+}
+
+std::vector<std::int64_t> GestureData::numbers_of_split(const std::string& split) const {
+  const bool any = std::any_of(manifest_.clips.begin(), manifest_.clips.end(),
+                               [](const Clip& clip) { return !clip.split.empty(); });
+  std::vector<std::int64_t> numbers;
+  for (std::size_t i = 0; i < manifest_.clips.size(); ++i) {
+    if ((any ? manifest_.clips[i].split : "train") == split) numbers.push_back(static_cast<std::int64_t>(i));
+  }
+  return numbers;
+}
+
+std::vector<std::int64_t> GestureData::readable_of_split(const std::string& split) const {
+  std::vector<std::int64_t> numbers = numbers_of_split(split);
+  std::erase_if(numbers, [&](std::int64_t clip) { return !readable(clip); });
+  return numbers;
+}
+
+}  // namespace mg

@@ -1,0 +1,63 @@
+#include "train/gesture_model.h"
+
+#include <algorithm>
+
+#include "train/settings.h"
+#include "train/stages/stage.h"
+
+namespace mg {
+
+GestureModel::GestureModel(const RunDirectory& run, Context& ctx)
+    : run_(run.path().string()),
+      ctx_(ctx),
+      config_(run.config()),
+      classes_(read_classes(run.file("classes.json"))),
+      tokenizer_(WordPiece::load(run.file("vocab.txt"))) {
+  const auto vocabulary = static_cast<std::int64_t>(tokenizer_.size());
+  contrastive_ = std::make_unique<ContrastiveModel>(contrastive_model_config(config_, vocabulary));
+  load_tensors(named_tensors(*contrastive_), finished_stage(run, "contrastive").model,
+               run_ + ": contrastive");
+  contrastive_->set_frozen(true);
+  if (!is_finished(run, "classifier")) return;
+  classifier_ =
+      std::make_unique<Classifier>(classifier_config(config_, static_cast<std::int64_t>(classes_.size())));
+  load_tensors(named_tensors(*classifier_), finished_stage(run, "classifier").model, run_ + ": classifier");
+  classifier_->set_frozen(true);
+}
+
+GestureMode GestureModel::mode(const std::optional<std::string>& name) const {
+  if (!name) return classifier_ ? GestureMode::classifier : GestureMode::similarity;
+  if (*name == "similarity") return GestureMode::similarity;
+  if (!classifier_) {
+    throw Error(ExitCode::checkpoint,
+                "{}: the run has no trained classifier: use --mode similarity, or train it with "
+                "`mgtrain train --resume --stage classifier`",
+                run_);
+  }
+  return GestureMode::classifier;
+}
+
+std::vector<float> GestureModel::scores(GestureMode mode, const ClipViews& views,
+                                        std::span<const std::int64_t> clips) {
+  if (mode == GestureMode::similarity) return similarity(captions_of(classes_), views, clips);
+  const Tensor embeddings = clip_embeddings(ctx_, *contrastive_, views, clips);
+  return classifier_scores(ctx_, *classifier_, embeddings, static_cast<std::int64_t>(classes_.size()));
+}
+
+std::vector<float> GestureModel::similarity(const std::vector<std::string>& texts, const ClipViews& views,
+                                            std::span<const std::int64_t> clips) {
+  const TokenBatch tokens =
+      tokenizer_.encode(texts, static_cast<std::size_t>(config_.integer("text.max_length")));
+  return similarity_scores(ctx_, *contrastive_, tokens, views, clips);
+}
+
+std::vector<std::int32_t> best_classes(const std::vector<float>& scores, std::size_t classes) {
+  std::vector<std::int32_t> best;
+  for (auto row = scores.begin(); row != scores.end(); row += static_cast<std::ptrdiff_t>(classes)) {
+    best.push_back(
+        static_cast<std::int32_t>(std::max_element(row, row + static_cast<std::ptrdiff_t>(classes)) - row));
+  }
+  return best;
+}
+
+}  // namespace mg

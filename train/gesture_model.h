@@ -1,0 +1,54 @@
+// The gesture recogniser of a run: what stages 1 and 2 made, loaded for use.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/wordpiece.h"
+#include "train/classes.h"
+#include "train/gesture_scores.h"
+#include "train/run_directory.h"
+
+namespace mg {
+
+enum class GestureMode {
+  similarity,  // the class whose text is nearest
+  classifier,  // stage 2's
+};
+
+class GestureModel {
+ public:
+  // Loads the contrastive model, and the classifier if the run has one. Error(ExitCode::checkpoint) when
+  // stage 1 is not finished.
+  GestureModel(const RunDirectory& run, Context& ctx);
+
+  ContrastiveModel& contrastive() { return *contrastive_; }
+  bool has_classifier() const { return classifier_ != nullptr; }
+  const std::vector<GestureClass>& classes() const { return classes_; }
+  const Config& config() const { return config_; }
+  // The mode asked for, or else the best the run has. Error(ExitCode::checkpoint) for a classifier that is
+  // not there.
+  GestureMode mode(const std::optional<std::string>& name) const;
+
+  // Scores [clips, classes].
+  std::vector<float> scores(GestureMode mode, const ClipViews& views, std::span<const std::int64_t> clips);
+  // Similarity to any texts, [clips, texts].
+  std::vector<float> similarity(const std::vector<std::string>& texts, const ClipViews& views,
+                                std::span<const std::int64_t> clips);
+
+ private:
+  std::string run_;
+  Context& ctx_;
+  Config config_;
+  std::vector<GestureClass> classes_;
+  WordPiece tokenizer_;
+  std::unique_ptr<ContrastiveModel> contrastive_;
+  std::unique_ptr<Classifier> classifier_;
+};
+
+// The number of the highest score of each row; ties go to the first.
+std::vector<std::int32_t> best_classes(const std::vector<float>& scores, std::size_t classes);
+
+}  // namespace mg

@@ -1,0 +1,82 @@
+#include "train/gesture_scores.h"
+
+#include <algorithm>
+
+namespace mg {
+
+namespace {
+
+constexpr std::size_t kBatchesInFlight = 3;
+
+class Inference {
+ public:
+  explicit Inference(Context& ctx) : tape_(ctx.tape, nullptr), training_(ctx.training, false) {}
+
+ private:
+  Restore<Tape*> tape_;
+  Restore<bool> training_;
+};
+
+}  // namespace
+
+void encode_clips(Context& ctx, ContrastiveModel& model, const ClipViews& views,
+                  std::span<const std::int64_t> clips,
+                  const std::function<void(const EncodedVideo& video, std::int64_t first)>& take) {
+  const Inference inference(ctx);
+  const auto total = static_cast<std::int64_t>(clips.size());
+  std::int64_t requested = 0;
+  for (std::int64_t first = 0; first < total; first += views.batch) {
+    while (requested < total && views.loader.in_flight() < kBatchesInFlight) {
+      const std::int64_t end = std::min(total, requested + views.batch);
+      BatchRequest request;
+      request.clips.assign(clips.begin() + requested, clips.begin() + end);
+      request.first_sample = static_cast<std::uint32_t>(requested);
+      request.augment = views.augment != nullptr;
+      request.shuffle_frames = views.shuffle_frames;
+      request.key = views.augment != nullptr ? *views.augment : ctx.random(random_site("shuffle"));
+      views.loader.request(std::move(request));
+      requested = end;
+    }
+    take(model.encode_video(ctx, Value(views.loader.next().frames)), first);
+  }
+}
+
+std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, const TokenBatch& texts,
+                                     const ClipViews& views, std::span<const std::int64_t> clips) {
+  const Inference inference(ctx);
+  const Value encoded = model.encode_text(ctx, texts);
+  std::vector<float> scores;
+  encode_clips(ctx, model, views, clips, [&](const EncodedVideo& video, std::int64_t) {
+    const Tensor logits = model.logits(ctx, video.embedding, model.prompt(ctx, encoded, video));
+    scores.insert(scores.end(), logits.f32(), logits.f32() + logits.count());
+  });
+  return scores;
+}
+
+Tensor clip_embeddings(Context& ctx, ContrastiveModel& model, const ClipViews& views,
+                       std::span<const std::int64_t> clips) {
+  const std::int64_t dim = model.config().embedding_dim;
+  Tensor all(heap_allocator(), {static_cast<std::int64_t>(clips.size()), dim}, Layout::dense);
+  encode_clips(ctx, model, views, clips, [&](const EncodedVideo& video, std::int64_t first) {
+    const Tensor& batch = video.embedding.data;
+    for (std::int64_t r = 0; r < batch.rows(); ++r) {
+      std::copy_n(batch.f32() + r * batch.pitch(), dim, all.f32() + (first + r) * dim);
+    }
+  });
+  return all;
+}
+
+std::vector<float> classifier_scores(Context& ctx, Classifier& classifier, const Tensor& embeddings,
+                                     std::int64_t classes) {
+  const Inference inference(ctx);
+  std::vector<float> scores;
+  if (embeddings.rows() == 0) return scores;
+  const Tensor logits = classifier.forward(ctx, Value(embeddings)).data;
+  for (std::int64_t r = 0; r < logits.rows(); ++r) {
+    const float* row = logits.f32() + r * logits.pitch();
+    scores.insert(scores.end(), row, row + classes);
+  }
+  return scores;
+}
+
+}  // namespace mg

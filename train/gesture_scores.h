@@ -1,0 +1,42 @@
+// Clips through the trained networks, without gradients: embeddings, and scores for every class.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "data/clip_loader.h"
+#include "models/classifier.h"
+#include "models/contrastive_model.h"
+
+namespace mg {
+
+// How clips are looked at.
+struct ClipViews {
+  ClipLoader& loader;
+  std::int64_t batch = 16;
+  bool shuffle_frames = false;
+  // Augmented views instead of the centre one, keyed by this.
+  const RandomKey* augment = nullptr;
+};
+
+// Encodes clips batch by batch, in order; take gets each batch's encoding and the number in clips of its
+// first.
+void encode_clips(Context& ctx, ContrastiveModel& model, const ClipViews& views,
+                  std::span<const std::int64_t> clips,
+                  const std::function<void(const EncodedVideo& video, std::int64_t first)>& take);
+
+// Cosine similarity / temperature of each clip and each text, prompted by the clip where the model prompts:
+// [clips, texts].
+std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, const TokenBatch& texts,
+                                     const ClipViews& views, std::span<const std::int64_t> clips);
+
+// The clips' embeddings: [clips, D], dense.
+Tensor clip_embeddings(Context& ctx, ContrastiveModel& model, const ClipViews& views,
+                       std::span<const std::int64_t> clips);
+
+// The classifier's logits for embeddings [n, D]: [n, classes].
+std::vector<float> classifier_scores(Context& ctx, Classifier& classifier, const Tensor& embeddings,
+                                     std::int64_t classes);
+
+}  // namespace mg

@@ -1,0 +1,29 @@
+// metrics.jsonl: one JSON object a line, {"kind": "train" | "eval", "stage", "epoch", "step", ...}.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace mg {
+
+class MetricsLog {
+ public:
+  // Opens path to append, after removing what stage wrote beyond step: a resumed run says it again.
+  MetricsLog(std::filesystem::path path, std::string stage, std::int64_t step);
+  ~MetricsLog();
+  MetricsLog(const MetricsLog&) = delete;
+  MetricsLog& operator=(const MetricsLog&) = delete;
+
+  // Adds the stage's name. Lines reach the system at once.
+  void write(nlohmann::ordered_json line);
+
+ private:
+  std::filesystem::path path_;
+  std::string stage_;
+  std::FILE* file_ = nullptr;
+};
+
+}  // namespace mg

@@ -1,0 +1,101 @@
+// The presets: what each changes of the defaults, which are the paper's and, where it is silent, its
+// authors'.
+#include "train/config.h"
+
+namespace mg {
+
+namespace {
+
+using Values = std::vector<std::pair<std::string, std::string>>;
+
+// A text encoder that random weights can train: a dozen captions do not need six layers of 768.
+const Values kSmallText{{"text.dim", "64"},        {"text.hidden_dim", "256"},
+                        {"text.layers", "2"},      {"text.heads", "4"},
+                        {"text.max_length", "32"}, {"contrastive.lr_text", "0.0005"},
+                        {"text.pooling", "mean"}};
+
+Values operator+(Values a, const Values& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+}  // namespace
+
+const std::vector<Preset>& presets() {
+  static const std::vector<Preset> all{
+      {"nano", "for tests: at most 0.2 GFLOP a clip and training step",
+       kSmallText + Values{{"video.frames", "8"},
+                           {"video.size", "32"},
+                           {"video.input", "motion"},
+                           {"video.width", "8"},
+                           {"video.blocks", "1"},
+                           {"cache.height", "36"},
+                           {"cache.width", "36"},
+                           {"cache.resize", "area"},
+                           {"model.embedding_dim", "32"},
+                           {"contrastive.epochs", "4"},
+                           {"contrastive.batch", "8"},
+                           {"contrastive.lr_video", "0.002"},
+                           {"contrastive.lr_head", "0.002"},
+                           {"contrastive.schedule", "cosine"},
+                           {"classifier.hidden", "32"},
+                           {"classifier.views", "2"},
+                           {"classifier.epochs", "4"},
+                           {"emotion.dim", "16"},
+                           {"emotion.hidden_dim", "32"},
+                           {"emotion.layers", "1"},
+                           {"emotion.heads", "2"},
+                           {"emotion.epochs", "10"},
+                           {"emotion.batch", "4"},
+                           {"emotion.lr", "0.002"}}},
+      {"mini", "for two processor cores: training from scratch on hundreds of clips in minutes",
+       kSmallText + Values{{"video.frames", "8"},
+                           {"video.size", "64"},
+                           {"video.input", "motion"},
+                           {"video.width", "16"},
+                           {"cache.height", "76"},
+                           {"cache.width", "76"},
+                           {"cache.resize", "area"},
+                           {"augment.window", "0.75"},
+                           {"augment.crop_scale", "0.8"},
+                           {"augment.brightness", "0.2"},
+                           {"augment.mixup", "0.4"},
+                           {"model.head_dropout", "0.3"},
+                           {"model.embedding_dim", "128"},
+                           {"contrastive.epochs", "60"},
+                           {"contrastive.batch", "32"},
+                           {"contrastive.lr_video", "0.002"},
+                           {"contrastive.lr_head", "0.002"},
+                           {"contrastive.weight_decay", "0.01"},
+                           {"contrastive.schedule", "cosine"},
+                           {"contrastive.warmup", "0.1"},
+                           {"contrastive.eval_every", "5"},
+                           {"classifier.hidden", "128"},
+                           {"classifier.dropout", "0.3"},
+                           {"classifier.label_smoothing", "0.1"},
+                           {"classifier.schedule", "cosine"},
+                           {"emotion.dim", "32"},
+                           {"emotion.hidden_dim", "64"},
+                           {"emotion.layers", "1"},
+                           {"emotion.heads", "4"},
+                           {"emotion.token_noise", "0.1"},
+                           {"emotion.epochs", "60"},
+                           {"emotion.lr", "0.002"},
+                           {"emotion.schedule", "cosine"}}},
+      {"sane",
+       "the paper's networks with deterministic frames, a cosine schedule and clipped gradients",
+       {{"contrastive.schedule", "cosine"},
+        {"contrastive.warmup", "0.05"},
+        {"contrastive.max_norm", "1"},
+        {"classifier.schedule", "cosine"},
+        {"emotion.lr", "0.0003"},
+        {"emotion.schedule", "cosine"}}},
+      {"paper",
+       "what the paper states",
+       {{"video.size", "224"}, {"cache.height", "256"}, {"cache.width", "342"}}},
+      {"authors", "what the paper's released code does", {}},
+  };
+  return all;
+}
+
+}  // namespace mg

@@ -1,0 +1,46 @@
+// How far long work is, on stderr: one line that is redrawn on a terminal, plain lines every few seconds
+// elsewhere.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace mg {
+
+class Progress {
+ public:
+  // unit: what is counted, "clips". first: how much was done before (a resumed run), which no time counts
+  // for.
+  Progress(std::string title, std::int64_t total, std::string unit, std::int64_t first = 0);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // note: what else to show, such as the loss.
+  void update(std::int64_t done, const std::string& note = "");
+  // A line of its own above the redrawn one.
+  void print(const std::string& line);
+  double rate() const;  // units a second since the start
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void show(bool last);
+  double elapsed() const;
+
+  std::string title_, unit_, note_;
+  std::int64_t total_, first_, done_;
+  bool terminal_;
+  bool drawn_ = false;
+  Clock::time_point start_, shown_;
+};
+
+// A Progress as a callback (done, total); it is shown from the first call until the last copy goes.
+std::function<void(std::int64_t done, std::int64_t total)> progress_callback(std::string title,
+                                                                             std::string unit);
+
+// "3 s", "2 min 5 s", "1 h 12 min".
+std::string duration_text(double seconds);
+
+}  // namespace mg

@@ -1,0 +1,97 @@
+#include "train/settings.h"
+
+#include <algorithm>
+
+namespace mg {
+
+namespace {
+
+// Attention splits its channels evenly among the heads.
+void check_heads(const Config& config, const std::string& section) {
+  const auto dim = config.integer(section + ".dim"), heads = config.integer(section + ".heads");
+  if (dim % heads != 0) {
+    throw Error(ExitCode::config, "{}.heads = {} must divide {}.dim = {}", section, heads, section, dim);
+  }
+}
+
+}  // namespace
+
+DecodeSpec decode_spec(const Config& config) {
+  return {.height = config.small("cache.height"),
+          .width = config.small("cache.width"),
+          .filter = config.text("cache.resize") == "area" ? ResizeFilter::area : ResizeFilter::bilinear,
+          .fps = config.real("cache.fps")};
+}
+
+InputSpec input_spec(const Config& config) {
+  InputSpec input;
+  input.frames = config.small("video.frames");
+  input.height = input.width = config.small("video.size");
+  input.kind = config.text("video.input") == "motion" ? InputKind::motion : InputKind::rgb;
+  return input;
+}
+
+Augmentation augmentation(const Config& config) {
+  return {.window = config.single("augment.window"),
+          .crop_scale = config.single("augment.crop_scale"),
+          .flip = config.flag("augment.flip"),
+          .brightness = config.single("augment.brightness"),
+          .contrast = config.single("augment.contrast")};
+}
+
+ContrastiveModelConfig contrastive_model_config(const Config& config, std::int64_t vocabulary) {
+  check_heads(config, "text");
+  ContrastiveModelConfig model;
+  model.video.width = config.integer("video.width");
+  model.video.blocks.fill(config.small("video.blocks"));
+  model.text = {.vocabulary = vocabulary,
+                .max_positions = std::max<std::int64_t>(512, config.integer("text.max_length")),
+                .dim = config.integer("text.dim"),
+                .hidden_dim = config.integer("text.hidden_dim"),
+                .layers = config.small("text.layers"),
+                .heads = config.small("text.heads"),
+                .dropout = config.single("text.dropout"),
+                .attention_dropout = config.single("text.dropout")};
+  model.text_pooling = config.text("text.pooling") == "mean" ? TextPooling::mean : TextPooling::cls;
+  model.embedding_dim = config.integer("model.embedding_dim");
+  model.head_dropout = config.single("model.head_dropout");
+  model.prompt = {.kind = config.text("prompt.kind") == "xclip" ? PromptKind::xclip : PromptKind::none,
+                  .heads = config.small("prompt.heads"),
+                  .layers = config.small("prompt.layers"),
+                  .alpha = config.single("prompt.alpha")};
+  if (model.prompt.heads > 0 && model.embedding_dim % model.prompt.heads != 0) {
+    throw Error(ExitCode::config, "prompt.heads = {} must divide model.embedding_dim = {}",
+                model.prompt.heads, model.embedding_dim);
+  }
+  model.temperature = config.single("contrastive.temperature");
+  return model;
+}
+
+ClassifierConfig classifier_config(const Config& config, std::int64_t classes) {
+  return {.inputs = config.integer("model.embedding_dim"),
+          .hidden = config.integer("classifier.hidden"),
+          .classes = classes,
+          .dropout = config.single("classifier.dropout")};
+}
+
+EmotionTransformerConfig emotion_config(const Config& config, std::int64_t gestures, std::int64_t emotions) {
+  check_heads(config, "emotion");
+  return {.gestures = gestures,
+          .emotions = emotions,
+          .dim = config.integer("emotion.dim"),
+          .hidden_dim = config.integer("emotion.hidden_dim"),
+          .max_length = config.integer("emotion.max_length"),
+          .layers = config.small("emotion.layers"),
+          .heads = config.small("emotion.heads"),
+          .dropout = config.single("emotion.dropout")};
+}
+
+int loader_threads(const Config& config) {
+  return std::max(1, CpuStream(config.small("threads")).threads() / 2);
+}
+
+Schedule schedule(const Config& config, const std::string& stage) {
+  return config.text(stage + ".schedule") == "cosine" ? Schedule::cosine : Schedule::constant;
+}
+
+}  // namespace mg

@@ -1,0 +1,99 @@
+#include "train/stages/classifier_stage.h"
+
+#include <algorithm>
+
+#include "train/metrics.h"
+#include "train/progress.h"
+#include "train/settings.h"
+
+namespace mg {
+
+namespace {
+
+std::vector<ParameterGroup> parameter_groups(Classifier& classifier, const Config& config) {
+  return {{"classifier", classifier.parameters(), config.real("classifier.lr"),
+           config.real("classifier.weight_decay")}};
+}
+
+std::vector<std::int32_t> labels_at(const std::vector<std::int32_t>& labels,
+                                    const std::vector<std::int64_t>& clips) {
+  std::vector<std::int32_t> all;
+  for (std::int64_t clip : clips) all.push_back(labels[static_cast<std::size_t>(clip)]);
+  return all;
+}
+
+}  // namespace
+
+Tensor smoothed_targets(Context& ctx, const std::vector<std::int32_t>& labels, std::int64_t classes,
+                        float smoothing) {
+  Tensor targets = ctx.empty({static_cast<std::int64_t>(labels.size()), classes}, Layout::dense);
+  std::fill_n(targets.f32(), targets.count(), smoothing / static_cast<float>(classes));
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    targets.f32()[static_cast<std::int64_t>(i) * classes + labels[i]] += 1 - smoothing;
+  }
+  return targets;
+}
+
+ClassifierStage::ClassifierStage(Context& ctx, ContrastiveModel& encoder, Classifier& classifier,
+                                 const GestureData& data, const std::vector<std::int32_t>& labels,
+                                 std::int64_t classes, const Config& config)
+    : ctx_(ctx),
+      classifier_(classifier),
+      config_(config),
+      classes_(classes),
+      optimizer_(parameter_groups(classifier, config), {}) {
+  const std::vector<std::int64_t> train = data.readable_of_split("train"),
+                                  val = data.readable_of_split("val");
+  const auto views = static_cast<std::uint32_t>(config.integer("classifier.views"));
+  const auto count = static_cast<std::int64_t>(train.size()), dim = config.integer("model.embedding_dim");
+  ClipLoader loader(data.frames(), input_spec(config), augmentation(config), loader_threads(config),
+                    ctx.arena);
+  Progress progress("encoding", views * count, "views");
+  train_ = Tensor(heap_allocator(), {views * count, dim}, Layout::dense);
+  for (std::uint32_t view = 0; view < views; ++view) {
+    const RandomKey key{ctx.seed, view, random_site("classifier.augment")};
+    const ClipViews augmented{.loader = loader, .augment = &key};
+    const Tensor embeddings = clip_embeddings(ctx, encoder, augmented, train);
+    std::copy_n(embeddings.f32(), embeddings.count(), train_.f32() + view * embeddings.count());
+    const std::vector<std::int32_t> some = labels_at(labels, train);
+    train_labels_.insert(train_labels_.end(), some.begin(), some.end());
+    progress.update((view + 1) * count);
+  }
+  val_ = clip_embeddings(ctx, encoder, {.loader = loader}, val);
+  val_labels_ = labels_at(labels, val);
+}
+
+StageOptions ClassifierStage::options() const {
+  return {.samples = train_.rows(),
+          .batch = config_.integer("classifier.batch"),
+          .epochs = config_.integer("classifier.epochs"),
+          .schedule = schedule(config_, "classifier")};
+}
+
+double ClassifierStage::forward_backward(const StepPlan& plan) {
+  const std::int64_t dim = train_.channels();
+  Tensor batch = ctx_.empty({static_cast<std::int64_t>(plan.samples.size()), dim}, Layout::dense);
+  std::vector<std::int32_t> labels;
+  for (std::size_t i = 0; i < plan.samples.size(); ++i) {
+    std::copy_n(train_.f32() + plan.samples[i] * dim, dim, batch.f32() + static_cast<std::int64_t>(i) * dim);
+    labels.push_back(train_labels_[static_cast<std::size_t>(plan.samples[i])]);
+  }
+  Tape tape;
+  const Restore<Tape*> recording(ctx_.tape, &tape);
+  const Restore<bool> training(ctx_.training, true);
+  const Tensor targets =
+      smoothed_targets(ctx_, labels, classes_, config_.single("classifier.label_smoothing"));
+  const Value loss = cross_entropy(ctx_, classifier_.forward(ctx_, Value(batch)), targets);
+  tape.backward(ctx_, loss);
+  return loss.data.at(0);
+}
+
+std::optional<StageFigures> ClassifierStage::evaluate(std::int64_t, bool) {
+  if (val_labels_.empty()) return {};
+  const std::vector<float> scores = classifier_scores(ctx_, classifier_, val_, classes_);
+  const Classification c =
+      classify(scores, val_labels_, std::vector<std::string>(static_cast<std::size_t>(classes_)));
+  return StageFigures{c.top1, c.top5};
+}
+
+}  // namespace mg

@@ -1,0 +1,180 @@
+#include "train/stages/contrastive_stage.h"
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+#include "train/metrics.h"
+#include "train/settings.h"
+
+namespace mg {
+
+namespace {
+
+// Philox as the standard library's distributions want a generator.
+class PhiloxBits {
+ public:
+  using result_type = std::uint32_t;
+  PhiloxBits(RandomKey key, std::uint32_t sample) : key_(key), sample_(sample) {}
+  static constexpr result_type min() { return 0; }
+  static constexpr result_type max() { return ~result_type{0}; }
+  result_type operator()() {
+    if (lane_ == 4) {
+      bits_ = key_.draw(sample_, group_++);
+      lane_ = 0;
+    }
+    return bits_.v[lane_++];
+  }
+
+ private:
+  RandomKey key_;
+  std::uint32_t sample_, group_ = 0;
+  Philox4 bits_{};
+  int lane_ = 4;
+};
+
+// Beta(alpha, alpha), the larger of the draw and its complement: a sample stays mostly itself.
+float mix_share(double alpha, PhiloxBits bits) {
+  std::gamma_distribution<double> gamma(alpha);
+  const double a = gamma(bits), b = gamma(bits);
+  const double share = a + b > 0 ? a / (a + b) : 1;
+  return static_cast<float>(std::max(share, 1 - share));
+}
+
+std::vector<ParameterGroup> parameter_groups(ContrastiveModel& model, const Config& config) {
+  const double decay = config.real("contrastive.weight_decay");
+  ParameterGroup video{"video", {}, config.real("contrastive.lr_video"), decay};
+  ParameterGroup text{"text", {}, config.real("contrastive.lr_text"), decay};
+  ParameterGroup head{"head", {}, config.real("contrastive.lr_head"), decay};
+  for (const NamedParameter& p : model.parameters()) {
+    if (p.name.starts_with("image_encoder.")) {
+      video.parameters.push_back(p);
+    } else if (p.name.starts_with("text_encoder.")) {
+      text.parameters.push_back(p);
+    } else {
+      head.parameters.push_back(p);
+    }
+  }
+  return {video, text, head};
+}
+
+}  // namespace
+
+ContrastiveStage::ContrastiveStage(Context& ctx, ContrastiveModel& model, const WordPiece& tokenizer,
+                                   const GestureData& data, const std::vector<GestureClass>& classes,
+                                   const Config& config)
+    : ctx_(ctx),
+      model_(model),
+      tokenizer_(tokenizer),
+      data_(data),
+      config_(config),
+      train_(data.readable_of_split("train")),
+      val_(data.readable_of_split("val")),
+      labels_(class_numbers(data.manifest(), classes)),
+      max_text_length_(static_cast<std::size_t>(config.integer("text.max_length"))),
+      class_texts_(tokenizer.encode(mg::captions_of(classes), max_text_length_)),
+      optimizer_(parameter_groups(model, config), {.max_norm = config.real("contrastive.max_norm")}),
+      train_loader_(data.frames(), input_spec(config), augmentation(config), loader_threads(config),
+                    ctx.arena),
+      val_loader_(data.frames(), input_spec(config), augmentation(config), loader_threads(config),
+                  ctx.arena) {}
+
+StageOptions ContrastiveStage::options(const Config& config, std::int64_t samples) {
+  return {.samples = samples,
+          .batch = config.integer("contrastive.batch"),
+          .epochs = config.integer("contrastive.epochs"),
+          .schedule = schedule(config, "contrastive"),
+          .warmup = config.real("contrastive.warmup")};
+}
+
+ContrastiveStage::Mix ContrastiveStage::mix_of(const StepPlan& plan) const {
+  const double alpha = config_.real("augment.mixup");
+  if (alpha <= 0) return {};
+  // The order of an epoch is random already: the neighbour in the batch is a random partner.
+  Mix mix;
+  const auto count = static_cast<std::int32_t>(plan.samples.size());
+  const RandomKey key{ctx_.seed, static_cast<std::uint32_t>(plan.step), random_site("contrastive.mixup")};
+  for (std::int32_t i = 0; i < count; ++i) {
+    mix.partner.push_back((i + 1) % count);
+    mix.share.push_back(mix_share(alpha, PhiloxBits(key, static_cast<std::uint32_t>(i))));
+  }
+  return mix;
+}
+
+void ContrastiveStage::prefetch(const StepPlan& plan) {
+  BatchRequest request;
+  for (std::int64_t sample : plan.samples) request.clips.push_back(train_[static_cast<std::size_t>(sample)]);
+  request.key = {ctx_.seed, static_cast<std::uint32_t>(plan.step), random_site("contrastive.augment")};
+  request.augment = true;
+  Mix mix = mix_of(plan);
+  request.partner = std::move(mix.partner);
+  request.share = std::move(mix.share);
+  train_loader_.request(std::move(request));
+}
+
+ContrastiveStage::Captions ContrastiveStage::captions_of(const std::vector<std::int64_t>& clips) const {
+  Captions captions;
+  std::map<std::string, std::size_t> numbers;
+  for (std::int64_t number : clips) {
+    const std::string& caption = data_.manifest().clips[static_cast<std::size_t>(number)].caption;
+    const auto [it, is_new] = numbers.emplace(caption, captions.texts.size());
+    if (is_new) {
+      captions.texts.push_back(caption);
+      captions.labels.push_back(labels_[static_cast<std::size_t>(number)]);
+      captions.counts.push_back(0);
+    }
+    ++captions.counts[it->second];
+  }
+  return captions;
+}
+
+Tensor ContrastiveStage::positives(const std::vector<std::int64_t>& clips, const Captions& captions,
+                                   const Mix& mix) {
+  const auto texts = static_cast<std::int64_t>(captions.texts.size());
+  Tensor result = ctx_.zeros({static_cast<std::int64_t>(clips.size()), texts}, Layout::dense);
+  const auto add_share = [&](std::size_t row, std::size_t of, float share) {
+    const std::int32_t label = labels_[static_cast<std::size_t>(clips[of])];
+    for (std::int64_t k = 0; k < texts; ++k) {
+      if (captions.labels[static_cast<std::size_t>(k)] != label) continue;
+      result.f32()[static_cast<std::int64_t>(row) * texts + k] += share;
+    }
+  };
+  for (std::size_t i = 0; i < clips.size(); ++i) {
+    const float share = mix.share.empty() ? 1 : mix.share[i];
+    add_share(i, i, share);
+    if (share < 1) add_share(i, static_cast<std::size_t>(mix.partner[i]), 1 - share);
+  }
+  return result;
+}
+
+double ContrastiveStage::forward_backward(const StepPlan& plan) {
+  const Batch batch = train_loader_.next();
+  const Captions captions = captions_of(batch.clips);
+  const Tensor targets = positives(batch.clips, captions, mix_of(plan));
+  Tape tape;
+  const Restore<Tape*> recording(ctx_.tape, &tape);
+  const Restore<bool> training(ctx_.training, true);
+  const EncodedVideo video = model_.encode_video(ctx_, Value(batch.frames));
+  const Value encoded = model_.encode_text(ctx_, tokenizer_.encode(captions.texts, max_text_length_));
+  const Value text = model_.prompt(ctx_, encoded, video);
+  const Value loss = contrastive_loss(ctx_, l2_normalize(ctx_, video.embedding), l2_normalize(ctx_, text),
+                                      targets, captions.counts,
+                                      {.temperature = config_.single("contrastive.temperature"),
+                                       .label_scale = config_.single("contrastive.label_scale")});
+  tape.backward(ctx_, loss);
+  return loss.data.at(0);
+}
+
+std::optional<StageFigures> ContrastiveStage::evaluate(std::int64_t epoch, bool last) {
+  const std::int64_t every = config_.integer("contrastive.eval_every");
+  if (val_.empty() || !(last || (every > 0 && (epoch + 1) % every == 0))) return {};
+  const ClipViews views{.loader = val_loader_, .batch = config_.integer("contrastive.batch")};
+  std::vector<std::int32_t> targets;
+  for (std::int64_t clip : val_) targets.push_back(labels_[static_cast<std::size_t>(clip)]);
+  const std::vector<float> scores = similarity_scores(ctx_, model_, class_texts_, views, val_);
+  const Classification c =
+      classify(scores, targets, std::vector<std::string>(static_cast<std::size_t>(class_texts_.count)));
+  return StageFigures{c.top1, c.top5};
+}
+
+}  // namespace mg

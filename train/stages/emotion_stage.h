@@ -1,0 +1,60 @@
+// Stage 3: emotion from the sequence of gestures that the recogniser saw in a video (paper section II).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/manifest.h"
+#include "models/emotion_transformer.h"
+#include "train/stages/stage.h"
+
+namespace mg {
+
+// A video's recognised gestures in time order, and its emotion.
+struct EmotionSample {
+  std::string video, split;
+  std::vector<std::int32_t> gestures;  // may be empty
+  std::int32_t emotion = -1;
+};
+
+// Joins the emotions with the clips of their videos. gestures: the recognised class of every clip of the
+// manifest, -1 where it could not be decoded. A video takes the split of its row, or else that of its clips.
+// Sequences beyond max_length keep their last gestures. An emotion that is none of emotions is an
+// Error(ExitCode::data), as is a video whose clips lie in several splits.
+std::vector<EmotionSample> emotion_samples(const EmotionLabels& labels,
+                                           const std::vector<std::string>& emotions, const Manifest& manifest,
+                                           const std::vector<std::int32_t>& gestures,
+                                           std::int64_t max_length);
+
+// Emotions that occur, sorted.
+std::vector<std::string> distinct_emotions(const EmotionLabels& labels);
+
+// Logits [samples, emotions].
+std::vector<float> emotion_scores(Context& ctx, EmotionTransformer& model,
+                                  const std::vector<EmotionSample>& samples, std::int64_t emotions);
+
+class EmotionStage : public Stage {
+ public:
+  // samples of all splits; gestures and emotions: how many classes there are.
+  EmotionStage(Context& ctx, EmotionTransformer& model, const std::vector<EmotionSample>& samples,
+               std::int64_t gestures, std::int64_t emotions, const Config& config);
+
+  StageOptions options() const;
+  const std::string& name() const override { return name_; }
+  std::string unit() const override { return "videos"; }
+  std::vector<NamedTensor> model() override { return named_tensors(model_); }
+  AdamW& optimizer() override { return optimizer_; }
+  double forward_backward(const StepPlan& plan) override;
+  std::optional<StageFigures> evaluate(std::int64_t epoch, bool last) override;
+
+ private:
+  const std::string name_ = "emotion";
+  Context& ctx_;
+  EmotionTransformer& model_;
+  std::vector<EmotionSample> train_, val_;
+  std::int64_t gestures_, emotions_;
+  const Config& config_;
+  AdamW optimizer_;
+};
+
+}  // namespace mg

@@ -1,0 +1,193 @@
+#include "train/stages/stage.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "train/interrupt.h"
+#include "train/metrics_log.h"
+#include "train/progress.h"
+
+namespace mg {
+
+namespace {
+
+constexpr int kPrefetchedSteps = 3;
+constexpr int kSkippedStepsAllowed = 10;
+
+void print_line(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
+
+}  // namespace
+
+StepPlanner::StepPlanner(std::int64_t samples, std::int64_t batch, std::int64_t epochs, std::uint64_t seed,
+                         const std::string& stage)
+    : samples_(samples),
+      steps_per_epoch_(std::max<std::int64_t>(1, (samples + batch / 2) / batch)),
+      epochs_(epochs),
+      seed_(seed),
+      site_(random_site(stage + ".order")) {}
+
+StepPlan StepPlanner::plan(std::int64_t step) {
+  const std::int64_t epoch = step / steps_per_epoch_, k = step % steps_per_epoch_;
+  if (epoch != shuffled_epoch_) {  // Fisher and Yates
+    order_.resize(static_cast<std::size_t>(samples_));
+    std::iota(order_.begin(), order_.end(), std::int64_t{0});
+    const RandomKey key{seed_, static_cast<std::uint32_t>(epoch), site_};
+    for (std::size_t i = order_.size(); i > 1; --i) {
+      const Philox4 bits = key.draw(0, static_cast<std::uint32_t>(i));
+      const std::uint64_t wide = std::uint64_t{bits.v[0]} << 32 | bits.v[1];
+      std::swap(order_[i - 1], order_[wide % i]);
+    }
+    shuffled_epoch_ = epoch;
+  }
+  const std::int64_t begin = samples_ * k / steps_per_epoch_, end = samples_ * (k + 1) / steps_per_epoch_;
+  return {step, epoch, {order_.begin() + begin, order_.begin() + end}};
+}
+
+namespace {
+
+class StageRun {
+ public:
+  StageRun(Stage& stage, const StageOptions& options, const RunDirectory& run, Context& context)
+      : stage_(stage),
+        options_(options),
+        run_(run),
+        context_(context),
+        planner_(options.samples, options.batch, options.epochs, context.seed, stage.name()),
+        first_(restore()),
+        log_(run.file("metrics.jsonl"), stage.name(), first_) {}
+
+  void train() {
+    const std::int64_t total = planner_.steps();
+    InterruptGuard guard;
+    Progress progress(stage_.name(), total * options_.samples / planner_.steps_per_epoch(), stage_.unit(),
+                      first_ * options_.samples / planner_.steps_per_epoch());
+    std::int64_t requested = first_;
+    for (std::int64_t step = first_; step < total; ++step) {
+      while (requested < std::min(total, step + kPrefetchedSteps))
+        stage_.prefetch(planner_.plan(requested++));
+      train_step(planner_.plan(step), progress);
+      const bool epoch_ends = (step + 1) % planner_.steps_per_epoch() == 0;
+      if (epoch_ends) evaluate(step, progress);
+      const std::int64_t every = run_.config().integer("checkpoint.every");
+      const bool due = every > 0 ? (step + 1) % every == 0 : epoch_ends;
+      const int signal = InterruptGuard::signal();
+      if (due || step + 1 == total || signal != 0) save(step + 1);
+      if (signal != 0 && step + 1 < total) {
+        throw Error(signal == SIGINT ? ExitCode::interrupted : ExitCode::terminated,
+                    "{} stopped at step {} of {} and saved: add --resume to continue", stage_.name(),
+                    step + 1, total);
+      }
+    }
+  }
+
+ private:
+  std::int64_t restore() {
+    auto found = latest_checkpoint(run_.checkpoints(stage_.name()), print_line);
+    if (!found) return 0;
+    const std::string source = found->folder.string();
+    load_tensors(stage_.model(), found->data.model, source);
+    load_tensors(named_tensors(stage_.optimizer()), found->data.training, source);
+    const std::int64_t step = found->data.state.value("step", std::int64_t{-1});
+    if (step < 0 || step > planner_.steps() ||
+        found->data.state.value("steps", std::int64_t{-1}) != planner_.steps()) {
+      throw Error(ExitCode::checkpoint, "{}: expected a checkpoint of {} steps, got {}", source,
+                  planner_.steps(), found->data.state.dump());
+    }
+    if (step < planner_.steps()) {
+      print_line(fmt::format("{}: continuing at step {} of {}", stage_.name(), step, planner_.steps()));
+    }
+    return step;
+  }
+
+  void train_step(const StepPlan& plan, Progress& progress) {
+    const auto warmup =
+        static_cast<std::int64_t>(std::llround(options_.warmup * static_cast<double>(planner_.steps())));
+    const double factor = schedule_factor(options_.schedule, plan.step, planner_.steps(), warmup);
+    context_.step = static_cast<std::uint32_t>(plan.step);
+    const double loss = stage_.forward_backward(plan);
+    const AdamW::StepResult result = stage_.optimizer().step(context_, factor);
+    skipped_ = result.skipped ? skipped_ + 1 : 0;
+    if (skipped_ == kSkippedStepsAllowed) {
+      throw Error(ExitCode::failure,
+                  "{}: step {}: the gradients of the last {} steps were not finite: try a "
+                  "smaller learning rate, or {}.max_norm",
+                  stage_.name(), plan.step, kSkippedStepsAllowed, stage_.name());
+    }
+    progress.update((plan.step + 1) * options_.samples / planner_.steps_per_epoch(),
+                    fmt::format("epoch {}/{}  loss {:.4f}", plan.epoch + 1, options_.epochs, loss));
+    nlohmann::ordered_json line{{"kind", "train"},
+                                {"step", plan.step + 1},
+                                {"epoch", plan.epoch},
+                                {"loss", loss},
+                                {"lr", stage_.optimizer().groups().front().lr * factor},
+                                {"gradient_norm", result.gradient_norm},
+                                {"clips_per_second", progress.rate()}};
+    if (result.skipped) line["skipped"] = true;
+    log_.write(std::move(line));
+  }
+
+  void evaluate(std::int64_t step, Progress& progress) {
+    const std::int64_t epoch = step / planner_.steps_per_epoch();
+    const auto figures = stage_.evaluate(epoch, epoch + 1 == options_.epochs);
+    if (!figures) return;
+    log_.write({{"kind", "eval"},
+                {"step", step + 1},
+                {"epoch", epoch},
+                {"split", "val"},
+                {"top1", figures->top1},
+                {"top5", figures->top5}});
+    progress.print(fmt::format("{}  epoch {}/{}: val top-1 {:.1f} %, top-5 {:.1f} %", stage_.name(),
+                               epoch + 1, options_.epochs, figures->top1, figures->top5));
+  }
+
+  void save(std::int64_t step) {
+    const auto folder = run_.checkpoints(stage_.name());
+    save_checkpoint(folder / fmt::format("step_{}", step),
+                    {to_tensor_map(stage_.model()),
+                     to_tensor_map(named_tensors(stage_.optimizer())),
+                     {{"stage", stage_.name()}, {"step", step}, {"steps", planner_.steps()}}});
+    prune_checkpoints(folder, run_.config().small("checkpoint.keep"));
+  }
+
+  Stage& stage_;
+  const StageOptions& options_;
+  const RunDirectory& run_;
+  Context& context_;
+  StepPlanner planner_;
+  std::int64_t first_;
+  MetricsLog log_;
+  int skipped_ = 0;
+};
+
+bool complete(const CheckpointData& data) {
+  return data.state.value("step", std::int64_t{-1}) == data.state.value("steps", std::int64_t{-2});
+}
+
+}  // namespace
+
+void run_stage(Stage& stage, const StageOptions& options, const RunDirectory& run, Context& context) {
+  StageRun(stage, options, run, context).train();
+}
+
+CheckpointData finished_stage(const RunDirectory& run, const std::string& stage) {
+  auto found = latest_checkpoint(run.checkpoints(stage), print_line);
+  if (!found) {
+    throw Error(ExitCode::checkpoint,
+                "{}: stage '{}' has no checkpoint: train it first (mgtrain train --stage {})",
+                run.path().string(), stage, stage);
+  }
+  if (!complete(found->data)) {
+    throw Error(
+        ExitCode::checkpoint, "{}: stage '{}' stopped at step {} of {}: continue it with --resume first",
+        run.path().string(), stage, found->data.state.value("step", 0), found->data.state.value("steps", 0));
+  }
+  return std::move(found->data);
+}
+
+bool is_finished(const RunDirectory& run, const std::string& stage) {
+  const auto found = latest_checkpoint(run.checkpoints(stage), print_line);
+  return found && complete(found->data);
+}
+
+}  // namespace mg

@@ -1,0 +1,149 @@
+#include "train/training.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "train/evaluation.h"
+#include "train/settings.h"
+#include "train/stages/classifier_stage.h"
+#include "train/stages/contrastive_stage.h"
+#include "train/stages/emotion_stage.h"
+
+namespace mg {
+
+namespace {
+
+class Training {
+ public:
+  Training(const TrainOptions& options, const Config& config)
+      : options_(options),
+        config_(config),
+        data_(options.data, config),
+        run_(options.run, config, options.resume),
+        ctx_(CpuStream(config.small("threads"))) {
+    ctx_.seed = static_cast<std::uint64_t>(config.integer("seed"));
+    write_problems(run_.file("problems.json"), data_.frames().bad_clips());
+    train_count_ = static_cast<std::int64_t>(data_.readable_of_split("train").size());
+    if (train_count_ == 0) {
+      throw Error(ExitCode::data, "{}: no clip is in the split 'train'", options.data.manifest.string());
+    }
+    std::vector<Clip> clips;
+    for (std::int64_t i : data_.numbers_of_split("train")) {
+      clips.push_back(data_.manifest().clips[static_cast<std::size_t>(i)]);
+    }
+    classes_ = gesture_classes(clips);
+    if (classes_.size() < 2) {
+      throw Error(ExitCode::data, "{}: the split 'train' has one label only, '{}': expected two at least",
+                  options.data.manifest.string(), classes_.front().label);
+    }
+    write_classes(run_.file("classes.json"), classes_);
+    save_tokenizer(clips);
+  }
+
+  bool has_val() const { return !data_.numbers_of_split("val").empty(); }
+
+  void contrastive() {
+    if (is_done("contrastive", has_val())) return;
+    const WordPiece tokenizer = WordPiece::load(run_.file("vocab.txt"));
+    ContrastiveModel model(contrastive_model_config(config_, static_cast<std::int64_t>(tokenizer.size())));
+    model.initialize(ctx_.seed);
+    ContrastiveStage stage(ctx_, model, tokenizer, data_, classes_, config_);
+    run_stage(stage, ContrastiveStage::options(config_, train_count_), run_, ctx_);
+    if (has_val()) gesture_result(GestureMode::similarity);
+  }
+
+  void classifier() {
+    if (is_done("classifier", has_val())) return;
+    {
+      GestureModel model(run_, ctx_);
+      const auto classes = static_cast<std::int64_t>(classes_.size());
+      Classifier classifier(classifier_config(config_, classes));
+      classifier.initialize(ctx_.seed, "classifier");
+      ClassifierStage stage(ctx_, model.contrastive(), classifier, data_,
+                            class_numbers(data_.manifest(), classes_), classes, config_);
+      run_stage(stage, stage.options(), run_, ctx_);
+    }
+    if (has_val()) gesture_result(GestureMode::classifier);
+  }
+
+  void emotion() {
+    if (is_done("emotion", false)) return;
+    GestureModel model(run_, ctx_);
+    const EmotionLabels labels = read_emotions(options_.emotions);
+    const std::vector<std::string> names = distinct_emotions(labels);
+    if (names.size() < 2) {
+      throw Error(ExitCode::data, "{}: expected two emotions at least, got {}", options_.emotions.string(),
+                  names.size());
+    }
+    write_names(run_.file("emotions.json"), names);
+    const auto gestures = static_cast<std::int64_t>(classes_.size()),
+               emotions = static_cast<std::int64_t>(names.size());
+    const auto samples =
+        emotion_samples(labels, names, data_.manifest(), recognise_gestures(ctx_, model, data_),
+                        config_.integer("emotion.max_length"));
+    EmotionTransformer transformer(emotion_config(config_, gestures, emotions));
+    transformer.initialize(ctx_.seed, "emotion");
+    EmotionStage stage(ctx_, transformer, samples, gestures, emotions, config_);
+    run_stage(stage, stage.options(), run_, ctx_);
+    const bool val =
+        std::any_of(samples.begin(), samples.end(), [](const auto& s) { return s.split == "val"; });
+    if (val) save_result(evaluate_emotions(ctx_, run_, model, data_, options_.emotions, "val", {}));
+  }
+
+ private:
+  void save_tokenizer(const std::vector<Clip>& clips) {
+    const std::string& file = config_.text("text.vocabulary");
+    if (!file.empty()) return WordPiece::load(file).save(run_.file("vocab.txt"));
+    std::vector<std::string> captions;
+    for (const Clip& clip : clips) captions.push_back(clip.caption);
+    const auto size = static_cast<std::size_t>(config_.integer("text.vocabulary_size"));
+    WordPiece::train(captions, size).save(run_.file("vocab.txt"));
+  }
+
+  // Trained to its end, figures and all.
+  bool is_done(const std::string& stage, bool with_result) const {
+    if (!is_finished(run_, stage)) return false;
+    if (with_result && !std::filesystem::exists(result_file(run_, stage, "val"))) return false;
+    std::fprintf(stderr, "%s: trained already\n", stage.c_str());
+    return true;
+  }
+
+  void gesture_result(GestureMode mode) {
+    GestureModel model(run_, ctx_);
+    save_result(evaluate_gestures(ctx_, model, data_, "val", mode, false));
+  }
+
+  void save_result(const Evaluation& result) {
+    save_evaluation(run_, result);
+    std::printf("%s", to_text(result).c_str());
+    std::fflush(stdout);
+  }
+
+  const TrainOptions& options_;
+  const Config& config_;
+  GestureData data_;  // before the run's folder: wrong data leaves none behind
+  RunDirectory run_;
+  Context ctx_;
+  std::vector<GestureClass> classes_;
+  std::int64_t train_count_ = 0;
+};
+
+}  // namespace
+
+void train_run(const TrainOptions& options, const Config& config) {
+  if (options.stage == "emotion" && options.emotions.empty()) {
+    throw Error(ExitCode::usage, "--stage emotion needs --emotion E.csv");
+  }
+  // What is wrong shows before hours of decoding, and before a folder is made.
+  RunDirectory::check(options.run, options.resume);
+  contrastive_model_config(config, 1);
+  emotion_config(config, 1, 1);
+  if (!options.emotions.empty()) read_emotions(options.emotions);
+  Training training(options, config);
+  const bool all = options.stage == "all";
+  if (all || options.stage == "contrastive") training.contrastive();
+  if (all || options.stage == "classifier") training.classifier();
+  if (options.stage == "emotion" || (all && !options.emotions.empty())) training.emotion();
+}
+
+}  // namespace mg

@@ -1,0 +1,24 @@
+// Trains the stages of a run, one after the other.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "train/gesture_data.h"
+#include "train/run_directory.h"
+
+namespace mg {
+
+struct TrainOptions {
+  DataOptions data;
+  std::filesystem::path emotions;  // empty: no third stage
+  std::filesystem::path run;
+  std::string stage = "all";  // contrastive, classifier, emotion, or all that the inputs allow
+  bool resume = false;
+};
+
+// Each stage starts from what the one before left in the run. Figures on the val split, where there is one,
+// go to results/<stage>-val.json and, as tables, to stdout. Bad clips go to problems.json.
+void train_run(const TrainOptions& options, const Config& config);
+
+}  // namespace mg
