@@ -1,0 +1,95 @@
+#include "mgtrain_command.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include "engine/file.h"
+
+namespace mg::test {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+pid_t start(const std::vector<std::string>& arguments, const fs::path& out, const fs::path& err) {
+  std::vector<std::string> held{MG_MGTRAIN};
+  held.insert(held.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& argument : held) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  const pid_t child = ::fork();
+  if (child != 0) return child;
+  const auto redirect = [](const fs::path& path, int descriptor) {
+    const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ::dup2(file, descriptor);
+  };
+  redirect(out, STDOUT_FILENO);
+  redirect(err, STDERR_FILENO);
+  ::execv(argv[0], argv.data());
+  ::_exit(127);
+}
+
+int exit_status(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
+
+}  // namespace
+
+Output mgtrain(const std::vector<std::string>& arguments) { return mgtrain_signalled(arguments, 0, 0); }
+
+Output mgtrain_signalled(const std::vector<std::string>& arguments, int milliseconds, int signal) {
+  const TempFolder folder;
+  const pid_t child = start(arguments, folder / "out", folder / "err");
+  int status = 0;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
+  bool ended = false;
+  while (signal != 0 && !ended && std::chrono::steady_clock::now() < end) {
+    ended = ::waitpid(child, &status, WNOHANG) == child;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  if (!ended) {
+    if (signal != 0) ::kill(child, signal);
+    ::waitpid(child, &status, 0);
+  }
+  return {exit_status(status), read_whole_file(folder / "out", ExitCode::failure),
+          read_whole_file(folder / "err", ExitCode::failure)};
+}
+
+const DataSet& synthetic_data() {
+  static DataSet data;
+  if (data.manifest.empty()) {
+    const fs::path out = data.folder / "synth";
+    const Output made = mgtrain({"synth", "--out", out, "--clips", "96", "--seed", "3"});
+    if (made.code != 0) throw std::runtime_error("mgtrain synth failed: " + made.err);
+    data.manifest = out / "manifest.csv";
+    data.emotions = out / "emotions.csv";
+    data.truth = out / "truth.json";
+  }
+  return data;
+}
+
+std::string final_weights(const fs::path& run) {
+  std::map<std::string, std::string> files;
+  for (const char* stage : {"contrastive", "classifier", "emotion"}) {
+    if (!fs::exists(run / "ckpt" / stage)) continue;
+    fs::path last;
+    for (const auto& entry : fs::directory_iterator(run / "ckpt" / stage)) {
+      const auto number = [](const fs::path& p) { return std::stoll("0" + p.filename().string().substr(5)); };
+      if (last.empty() || number(entry.path()) > number(last)) last = entry.path();
+    }
+    for (const auto& file : fs::directory_iterator(last)) {
+      files[std::string(stage) + "/" + last.filename().string() + "/" + file.path().filename().string()] =
+          read_whole_file(file.path(), ExitCode::failure);
+    }
+  }
+  std::string all;
+  for (const auto& [name, content] : files) all += name + ":" + content;
+  return all;
+}
+
+}  // namespace mg::test

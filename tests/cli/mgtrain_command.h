@@ -1,0 +1,33 @@
+// The built program as its users run it, and a small synthetic data set that the tests of one process share.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "temp_folder.h"
+
+namespace mg::test {
+
+struct Output {
+  int code = -1;         // exit status; 128 + the signal that ended it
+  std::string out, err;  // what it printed
+};
+
+// Runs mgtrain with these arguments and waits.
+Output mgtrain(const std::vector<std::string>& arguments);
+
+// Starts it and sends it a signal after this many milliseconds, unless it ends before; then waits.
+Output mgtrain_signalled(const std::vector<std::string>& arguments, int milliseconds, int signal);
+
+struct DataSet {
+  TempFolder folder;
+  std::string manifest, emotions, truth;
+};
+// 96 synthetic clips, made once.
+const DataSet& synthetic_data();
+
+// The contents of every file of a run's last checkpoints, by name, for comparisons.
+std::string final_weights(const std::filesystem::path& run);
+
+}  // namespace mg::test

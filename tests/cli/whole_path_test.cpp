@@ -1,0 +1,153 @@
+// Videos in, three trained stages and a report out, through the command line; and that nothing which
+// interrupts or parallelises it changes a bit.
+#include <doctest/doctest.h>
+
+#include <signal.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "engine/file.h"
+#include "mgtrain_command.h"
+
+namespace mg::test {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+std::vector<std::string> train_arguments(const fs::path& run, std::vector<std::string> more = {}) {
+  const DataSet& data = synthetic_data();
+  std::vector<std::string> all{"train",     "--preset",    "nano",  "--manifest", data.manifest,
+                               "--emotion", data.emotions, "--run", run};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+json read_json(const fs::path& file) { return json::parse(read_whole_file(file, ExitCode::failure)); }
+
+// A run that nothing interrupted, made once.
+const fs::path& whole_run() {
+  static fs::path run;
+  if (run.empty()) {
+    const fs::path path = synthetic_data().folder / "whole";
+    const Output trained = mgtrain(train_arguments(path));
+    if (trained.code != 0) throw std::runtime_error("mgtrain train failed: " + trained.err);
+    run = path;
+  }
+  return run;
+}
+
+}  // namespace
+
+TEST_CASE("training writes its stages, figures and record") {
+  const fs::path& run = whole_run();
+  for (const char* stage : {"contrastive", "classifier", "emotion"}) {
+    CAPTURE(stage);
+    CHECK(fs::exists(run / "ckpt" / stage));
+    const json result = read_json(run / "results" / (std::string(stage) + "-val.json"));
+    CHECK(result["n"].get<int>() > 0);
+    CHECK(result["stage"] == stage);
+  }
+  CHECK(read_json(run / "problems.json").empty());
+  CHECK(fs::exists(run / "config.toml"));
+  CHECK(fs::exists(run / "environment.json"));
+  CHECK(final_weights(run).size() > 10000);
+  const Output again = mgtrain(train_arguments(run));
+  CHECK(again.code == 2);
+  CHECK(again.err.find("--resume") != std::string::npos);
+  const Output resumed = mgtrain(train_arguments(run, {"--resume"}));
+  CHECK(resumed.code == 0);
+  CHECK(resumed.err.find("emotion: trained already") != std::string::npos);
+}
+
+TEST_CASE("eval counts every clip of the split, predict ranks labels, report writes a page") {
+  const fs::path& run = whole_run();
+  const DataSet& data = synthetic_data();
+  const fs::path file = data.folder / "eval.json";
+  std::size_t test_clips = 0;
+  const std::string manifest = read_whole_file(data.manifest, ExitCode::failure);
+  for (auto at = manifest.find(",test,"); at != std::string::npos; at = manifest.find(",test,", at + 1))
+    ++test_clips;
+  for (const std::string mode : {"similarity", "classifier", "emotion"}) {
+    CAPTURE(mode);
+    const Output eval =
+        mgtrain({"eval", "--run", run, "--manifest", data.manifest, "--split", "test", "--mode", mode,
+                 "--emotion", data.emotions, "--truth", data.truth, "--json", file});
+    CHECK_MESSAGE(eval.code == 0, eval.err);
+    const json result = read_json(file);
+    for (const char* key :
+         {"n", "top1", "top5", "mean_class", "macro_f1", "confusion", "labels", "constant"}) {
+      CHECK(result.contains(key));
+    }
+    if (mode == "emotion") {
+      CHECK(result["optimum"]["expected"].get<double>() > 50);
+    } else {
+      CHECK(result["n"].get<std::size_t>() == test_clips);
+      CHECK(result["labels"].size() == 12);
+    }
+  }
+  fs::path any;
+  for (const auto& entry : fs::directory_iterator(data.folder / "synth/videos")) any = entry.path();
+  const Output predicted = mgtrain({"predict", "--run", run, "--json", "--top", "0", any});
+  CHECK_MESSAGE(predicted.code == 0, predicted.err);
+  const json ranked = json::parse(predicted.out)[0]["labels"];
+  REQUIRE(ranked.size() == 12);
+  double sum = 0, before = 1;
+  for (const json& label : ranked) {
+    sum += label["probability"].get<double>();
+    CHECK(label["probability"].get<double>() <= before);
+    before = label["probability"].get<double>();
+  }
+  CHECK(sum == doctest::Approx(1));
+  write_whole_file(data.folder / "labels.txt", "someone nods\nsomeone waves\n\n");
+  const Output zero_shot = mgtrain({"predict", "--run", run, "--labels", data.folder / "labels.txt", any});
+  CHECK(zero_shot.code == 0);
+  CHECK(zero_shot.out.find("someone waves") != std::string::npos);
+  const Output report = mgtrain({"report", "--run", run});
+  CHECK_MESSAGE(report.code == 0, report.err);
+  CHECK(read_whole_file(run / "report.html", ExitCode::failure).find("</html>") != std::string::npos);
+}
+
+TEST_CASE("a run that is killed again and again ends with the weights of one that was not") {
+  // By hand with MG_KILLS=20.
+  const char* wanted = std::getenv("MG_KILLS");
+  const int kills = wanted != nullptr ? std::atoi(wanted) : 3;
+  const std::string expected = final_weights(whole_run());
+  const fs::path run = synthetic_data().folder / "killed";
+  // The delays grow, so that every stage is hit.
+  int done = 0;
+  for (int delay = 150; done < kills; delay = delay * 5 / 4 + 10) {
+    const Output cut =
+        mgtrain_signalled(train_arguments(run, {"--resume", "--set", "checkpoint.every=3"}), delay, SIGKILL);
+    if (cut.code != 128 + SIGKILL) break;
+    ++done;
+  }
+  MESSAGE("killed " << done << " times");
+  CHECK(done == kills);
+  const Output ended = mgtrain(train_arguments(run, {"--resume", "--set", "checkpoint.every=3"}));
+  CHECK_MESSAGE(ended.code == 0, ended.err);
+  CHECK(final_weights(run) == expected);
+}
+
+TEST_CASE("the number of threads changes no bit") {
+  const fs::path run = synthetic_data().folder / "one_thread";
+  const Output trained = mgtrain(train_arguments(run, {"--threads", "1"}));
+  CHECK_MESSAGE(trained.code == 0, trained.err);
+  CHECK(final_weights(run) == final_weights(whole_run()));
+}
+
+TEST_CASE("SIGTERM ends a run after its step, saved, and it goes on from there") {
+  const fs::path run = synthetic_data().folder / "terminated";
+  const std::vector<std::string> endless{"--set", "contrastive.epochs=100000", "--stage", "contrastive",
+                                         "--resume"};
+  const Output stopped = mgtrain_signalled(train_arguments(run, endless), 3000, SIGTERM);
+  CHECK(stopped.code == 143);
+  CHECK(stopped.err.find("add --resume to continue") != std::string::npos);
+  const Output again = mgtrain_signalled(train_arguments(run, endless), 2000, SIGINT);
+  CHECK(again.code == 130);
+  CHECK(again.err.find("contrastive: continuing at step") != std::string::npos);
+}
+
+}  // namespace mg::test

@@ -1,0 +1,202 @@
+// The loop that the stages share, on a stage small enough to see through.
+#include "train/stages/stage.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <set>
+#include <sstream>
+
+#include "engine/file.h"
+#include "engine/layers.h"
+#include "temp_folder.h"
+#include "train/metrics_log.h"
+
+namespace mg {
+
+namespace {
+
+constexpr std::int64_t kSamples = 22, kBatch = 5, kEpochs = 6;
+
+// A linear layer that learns from its samples' numbers, and remembers which it saw.
+class SmallStage : public Stage {
+ public:
+  explicit SmallStage(Context& ctx) : ctx_(ctx), fc_(3, 2), optimizer_({{"fc", fc_.parameters(), 0.05}}, {}) {
+    fc_.initialize(3, "small");
+  }
+  const std::string& name() const override { return name_; }
+  std::vector<NamedTensor> model() override { return named_tensors(fc_); }
+  AdamW& optimizer() override { return optimizer_; }
+  void prefetch(const StepPlan& plan) override { prefetched.push_back(plan.step); }
+  double forward_backward(const StepPlan& plan) override {
+    CHECK(std::find(prefetched.begin(), prefetched.end(), plan.step) != prefetched.end());
+    seen.push_back(plan.samples);
+    if (plan.step == fail_at) throw Error(ExitCode::failure, "killed");
+    Tape tape;
+    const Restore<Tape*> recording(ctx_.tape, &tape);
+    const auto rows = static_cast<std::int64_t>(plan.samples.size());
+    Tensor x = ctx_.zeros({rows, 3}, Layout::dense), targets = ctx_.zeros({rows, 2}, Layout::dense);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const auto sample = static_cast<float>(plan.samples[static_cast<std::size_t>(r)]);
+      x.f32()[3 * r] = std::sin(sample);
+      x.f32()[3 * r + 1] = std::cos(2 * sample);
+      targets.f32()[2 * r + (std::sin(sample) > 0 ? 1 : 0)] = explode ? NAN : 1;
+    }
+    const Value loss = cross_entropy(ctx_, fc_.forward(ctx_, Value(x)), targets);
+    tape.backward(ctx_, loss);
+    return loss.data.at(0);
+  }
+  std::optional<StageFigures> evaluate(std::int64_t epoch, bool last) override {
+    evaluated.push_back(epoch);
+    CHECK(last == (epoch + 1 == kEpochs));
+    return StageFigures{50, 100};
+  }
+  std::vector<float> weights() {
+    std::vector<float> all;
+    for (const NamedParameter& p : fc_.parameters()) {
+      all.insert(all.end(), p.parameter->value.f32(), p.parameter->value.f32() + p.parameter->value.count());
+    }
+    return all;
+  }
+
+  std::vector<std::int64_t> prefetched, evaluated;
+  std::vector<std::vector<std::int64_t>> seen;
+  std::int64_t fail_at = -1;
+  bool explode = false;
+
+ private:
+  const std::string name_ = "small";
+  Context& ctx_;
+  Linear fc_;
+  AdamW optimizer_;
+};
+
+const StageOptions kOptions{
+    .samples = kSamples, .batch = kBatch, .epochs = kEpochs, .schedule = Schedule::cosine, .warmup = 0.2};
+
+std::vector<nlohmann::json> metrics(const std::filesystem::path& run) {
+  std::istringstream lines(read_whole_file(run / "metrics.jsonl", ExitCode::failure));
+  std::vector<nlohmann::json> all;
+  for (std::string line; std::getline(lines, line);) all.push_back(nlohmann::json::parse(line));
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "an epoch is a permutation in batches of nearly one size, and depends on nothing but seed and step") {
+  StepPlanner planner(kSamples, kBatch, kEpochs, 1, "a");
+  CHECK(planner.steps_per_epoch() == 4);
+  CHECK(planner.steps() == 24);
+  std::set<std::vector<std::int64_t>> orders;
+  for (std::int64_t epoch = 0; epoch < kEpochs; ++epoch) {
+    std::vector<std::int64_t> order;
+    for (std::int64_t k = 0; k < 4; ++k) {
+      const StepPlan plan = planner.plan(epoch * 4 + k);
+      CHECK(plan.epoch == epoch);
+      CHECK((plan.samples.size() == 5 || plan.samples.size() == 6));
+      order.insert(order.end(), plan.samples.begin(), plan.samples.end());
+      CHECK(StepPlanner(kSamples, kBatch, kEpochs, 1, "a").plan(epoch * 4 + k).samples == plan.samples);
+    }
+    orders.insert(order);
+    std::sort(order.begin(), order.end());
+    std::vector<std::int64_t> every(kSamples);
+    std::iota(every.begin(), every.end(), std::int64_t{0});
+    CHECK(order == every);
+  }
+  CHECK(orders.size() == kEpochs);
+  CHECK(StepPlanner(kSamples, kBatch, kEpochs, 2, "a").plan(0).samples != planner.plan(0).samples);
+  CHECK(StepPlanner(kSamples, kBatch, kEpochs, 1, "b").plan(0).samples != planner.plan(0).samples);
+}
+
+TEST_CASE("few samples make one step an epoch") {
+  StepPlanner planner(2, 32, 3, 1, "a");
+  CHECK(planner.steps() == 3);
+  CHECK(planner.plan(2).samples.size() == 2);
+}
+
+TEST_CASE(
+    "a stage that is cut off at any step continues to the same bits, and its record has no step twice") {
+  test::TempFolder folder;
+  Config config;
+  Context ctx{CpuStream(1)};
+  SmallStage whole(ctx);
+  {
+    RunDirectory run(folder / "whole", config, false);
+    run_stage(whole, kOptions, run, ctx);
+    CHECK(finished_stage(run, "small").state["step"] == 24);
+  }
+  CHECK(whole.evaluated == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5});
+  for (std::int64_t cut = 0; cut < 24; cut += 5) {
+    CAPTURE(cut);
+    const auto path = folder / ("cut" + std::to_string(cut));
+    {
+      RunDirectory run(path, config, false);
+      SmallStage stage(ctx);
+      stage.fail_at = cut;
+      CHECK_THROWS_AS(run_stage(stage, kOptions, run, ctx), Error);
+      CHECK(!is_finished(run, "small"));
+      CHECK_THROWS_AS(finished_stage(run, "small"), Error);
+    }
+    RunDirectory run(path, config, true);
+    SmallStage stage(ctx);
+    run_stage(stage, kOptions, run, ctx);
+    CHECK(stage.weights() == whole.weights());
+    std::set<std::int64_t> steps;
+    std::size_t lines = 0;
+    for (const auto& line : metrics(path)) {
+      if (line["kind"] != "train") continue;
+      steps.insert(line["step"].get<std::int64_t>());
+      ++lines;
+    }
+    CHECK(lines == 24);
+    CHECK(steps.size() == 24);
+  }
+}
+
+TEST_CASE("gradients that stay not finite end the training") {
+  test::TempFolder folder;
+  Context ctx{CpuStream(1)};
+  RunDirectory run(folder / "run", Config(), false);
+  SmallStage stage(ctx);
+  stage.explode = true;
+  const std::vector<float> before = stage.weights();
+  CHECK_THROWS_WITH_AS(run_stage(stage, kOptions, run, ctx), doctest::Contains("were not finite"), Error);
+  CHECK(stage.weights() == before);
+  CHECK(stage.seen.size() == 10);
+}
+
+TEST_CASE("a run's folder is not taken twice, and not continued with another configuration") {
+  test::TempFolder folder;
+  const Config config;
+  const auto path = folder / "run";
+  {
+    RunDirectory run(path, config, false);
+    CHECK_THROWS_WITH_AS(RunDirectory(path, config, true), doctest::Contains("another process"), Error);
+  }
+  CHECK_THROWS_WITH_AS(RunDirectory(path, config, false), doctest::Contains("--resume"), Error);
+  Config other = config;
+  other.set("threads=3");
+  CHECK_NOTHROW(RunDirectory(path, other, true));
+  other.set("contrastive.batch=7");
+  CHECK_THROWS_WITH_AS(RunDirectory(path, other, true), doctest::Contains("contrastive.batch: 7 here"),
+                       Error);
+  CHECK_THROWS_WITH_AS(RunDirectory(folder / "none"), doctest::Contains("not a run folder"), Error);
+}
+
+TEST_CASE("the record drops a line that was cut off") {
+  test::TempFolder folder;
+  const auto path = folder / "metrics.jsonl";
+  write_whole_file(
+      path, "{\"stage\": \"a\", \"step\": 1}\n{\"stage\": \"b\", \"step\": 9}\n{\"stage\": \"a\", \"st");
+  { MetricsLog(path, "a", 1).write({{"step", 2}}); }
+  CHECK(read_whole_file(path, ExitCode::failure) ==
+        "{\"stage\": \"a\", \"step\": 1}\n{\"stage\": \"b\", \"step\": 9}\n{\"step\":2,\"stage\":\"a\"}\n");
+  { MetricsLog(path, "b", 3).write({{"step", 4}}); }
+  CHECK(read_whole_file(path, ExitCode::failure) ==
+        "{\"stage\": \"a\", \"step\": 1}\n{\"step\":2,\"stage\":\"a\"}\n{\"step\":4,\"stage\":\"b\"}\n");
+}
+
+}  // namespace mg
