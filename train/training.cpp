@@ -13,31 +13,35 @@ namespace mg {
 
 namespace {
 
+// The classes of the train split, which those of every other split must be among.
+std::vector<GestureClass> trained_classes(const GestureData& data, const std::vector<Clip>& train) {
+  if (train.empty()) {
+    throw Error(ExitCode::data, "{}: no clip is in the split 'train'", data.manifest().path.string());
+  }
+  std::vector<GestureClass> classes = gesture_classes(train);
+  if (classes.size() < 2) {
+    throw Error(ExitCode::data, "{}: the split 'train' has one label only, '{}': expected two at least",
+                data.manifest().path.string(), classes.front().label);
+  }
+  class_numbers(data.manifest(), classes);
+  return classes;
+}
+
 class Training {
  public:
+  // The run's folder is made last: wrong data leaves none behind.
   Training(const TrainOptions& options, const Config& config)
       : options_(options),
         config_(config),
         data_(options.data, config),
+        train_(data_.readable_of_split("train")),
+        classes_(trained_classes(data_, train_clips())),
         run_(options.run, config, options.resume),
         ctx_(CpuStream(config.small("threads"))) {
     ctx_.seed = static_cast<std::uint64_t>(config.integer("seed"));
     write_problems(run_.file("problems.json"), data_.frames().bad_clips());
-    train_count_ = static_cast<std::int64_t>(data_.readable_of_split("train").size());
-    if (train_count_ == 0) {
-      throw Error(ExitCode::data, "{}: no clip is in the split 'train'", options.data.manifest.string());
-    }
-    std::vector<Clip> clips;
-    for (std::int64_t i : data_.numbers_of_split("train")) {
-      clips.push_back(data_.manifest().clips[static_cast<std::size_t>(i)]);
-    }
-    classes_ = gesture_classes(clips);
-    if (classes_.size() < 2) {
-      throw Error(ExitCode::data, "{}: the split 'train' has one label only, '{}': expected two at least",
-                  options.data.manifest.string(), classes_.front().label);
-    }
     write_classes(run_.file("classes.json"), classes_);
-    save_tokenizer(clips);
+    save_tokenizer();
   }
 
   bool has_val() const { return !data_.numbers_of_split("val").empty(); }
@@ -48,7 +52,8 @@ class Training {
     ContrastiveModel model(contrastive_model_config(config_, static_cast<std::int64_t>(tokenizer.size())));
     model.initialize(ctx_.seed);
     ContrastiveStage stage(ctx_, model, tokenizer, data_, classes_, config_);
-    run_stage(stage, ContrastiveStage::options(config_, train_count_), run_, ctx_);
+    run_stage(stage, ContrastiveStage::options(config_, static_cast<std::int64_t>(train_.size())), run_,
+              ctx_);
     if (has_val()) gesture_result(GestureMode::similarity);
   }
 
@@ -91,11 +96,17 @@ class Training {
   }
 
  private:
-  void save_tokenizer(const std::vector<Clip>& clips) {
+  std::vector<Clip> train_clips() const {
+    std::vector<Clip> clips;
+    for (std::int64_t i : train_) clips.push_back(data_.manifest().clips[static_cast<std::size_t>(i)]);
+    return clips;
+  }
+
+  void save_tokenizer() {
     const std::string& file = config_.text("text.vocabulary");
     if (!file.empty()) return WordPiece::load(file).save(run_.file("vocab.txt"));
     std::vector<std::string> captions;
-    for (const Clip& clip : clips) captions.push_back(clip.caption);
+    for (const Clip& clip : train_clips()) captions.push_back(clip.caption);
     const auto size = static_cast<std::size_t>(config_.integer("text.vocabulary_size"));
     WordPiece::train(captions, size).save(run_.file("vocab.txt"));
   }
@@ -121,11 +132,11 @@ class Training {
 
   const TrainOptions& options_;
   const Config& config_;
-  GestureData data_;  // before the run's folder: wrong data leaves none behind
+  GestureData data_;
+  std::vector<std::int64_t> train_;  // numbers of the train split's clips
+  std::vector<GestureClass> classes_;
   RunDirectory run_;
   Context ctx_;
-  std::vector<GestureClass> classes_;
-  std::int64_t train_count_ = 0;
 };
 
 }  // namespace
