@@ -16,7 +16,8 @@ namespace mg {
 
 enum class InputKind {
   rgb,     // (value / 255 - mean) / stddev, three channels
-  motion,  // grey (less its mean over the clip), difference to the frame before, difference to the frame after
+  motion,  // grey (less its mean over the clip), difference to the frame before, difference to the frame
+           // after
 };
 
 // What the network sees of a clip.
