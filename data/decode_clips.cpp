@@ -18,9 +18,10 @@ constexpr std::size_t kMaxClipBytes = std::size_t{4} << 30;
 // One clip on its way.
 class ClipInProgress {
  public:
-  ClipInProgress(const Clip& clip, const DecodeSpec& spec, double native_fps)
-      : clip_(clip), spec_(spec), frame_seconds_(native_fps > 0 ? 1 / native_fps : 0) {
-    result_.frames = {0, spec.height, spec.width, spec.fps > 0 ? spec.fps : native_fps, {}};
+  ClipInProgress(const Clip& clip, const DecodeSpec& spec, const VideoInfo& video)
+      : clip_(clip), spec_(spec), frame_seconds_(video.fps > 0 ? 1 / video.fps : 0) {
+    result_.frames = {0, spec.height, spec.width, spec.fps > 0 ? spec.fps : video.fps, {}};
+    result_.decoder = fmt::format("{} {}, {}", video.codec, video.pixel_format, video.decoder);
   }
 
   bool finished() const { return finished_; }
@@ -151,7 +152,7 @@ std::vector<DecodedClip> decode_clips(const std::vector<Clip>& clips, const Deco
   std::string fault;
   try {
     VideoReader reader(clips.front().path);
-    for (const Clip& clip : clips) in_progress.emplace_back(clip, spec, reader.info().fps);
+    for (const Clip& clip : clips) in_progress.emplace_back(clip, spec, reader.info());
     decode_into(reader, spec, in_progress);
   } catch (const Error& e) {
     fault = e.what();

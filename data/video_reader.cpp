@@ -170,6 +170,9 @@ void VideoReader::State::describe() {
   info.codec = avcodec_get_name(codec->codec_id);
   const char* pixels = av_get_pix_fmt_name(static_cast<AVPixelFormat>(frame->format));
   info.pixel_format = pixels == nullptr ? "?" : pixels;
+  const unsigned version = avcodec_version();
+  info.decoder = fmt::format("libavcodec {}.{}.{}", AV_VERSION_MAJOR(version), AV_VERSION_MINOR(version),
+                             AV_VERSION_MICRO(version));
 }
 
 // One more packet of the video stream to the decoder, or the news that there is none.

@@ -18,7 +18,8 @@ struct VideoInfo {
   double fps = 0;             // mean frame rate
   double seconds = 0;         // 0: unknown
   std::string codec, pixel_format;
-  int rotation = 0;  // degrees clockwise that were applied: 0, 90, 180 or 270
+  std::string decoder;  // the library that decodes, and its version
+  int rotation = 0;     // degrees clockwise that were applied: 0, 90, 180 or 270
 };
 
 class VideoReader {
@@ -72,7 +73,8 @@ Frames decode_clip(const Clip& clip, const DecodeSpec& spec);
 // clip that cannot be had has a fault (what decode_clip would have thrown), which does not lose the others.
 struct DecodedClip {
   Frames frames;
-  std::string fault;  // empty: none
+  std::string fault;    // empty: none
+  std::string decoder;  // "h264 yuv420p, libavcodec 59.37.100": for provenance
 };
 std::vector<DecodedClip> decode_clips(const std::vector<Clip>& clips, const DecodeSpec& spec);
 
