@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "data/frames.h"
@@ -16,7 +17,8 @@ namespace mg {
 
 enum class InputKind {
   rgb,     // (value / 255 - mean) / stddev, three channels
-  motion,  // grey (less its mean over the clip), difference to the frame before, difference to the frame after
+  motion,  // grey (less its mean over the clip), difference to the frame before, difference to the frame
+           // after
 };
 
 // What the network sees of a clip.
@@ -30,13 +32,19 @@ struct InputSpec {
   float grey_gain = 0.3f, motion_gain = 3;
 };
 
-// How training varies clips. All off by default, as in the paper.
+// Which part of a stored frame is seen: a crop of the input's size where it fits, otherwise the largest of
+// the input's aspect ratio, resampled (bilinear) to the input's size. It lies in the centre, or with augment
+// at a random place and, by crop_scale, of another size.
+
+// How training varies clips, beside the random place of the crop. All off by default, as in the paper.
 struct Augmentation {
-  float window = 1;      // at least this share of the clip's length is seen, at a random place
-  float crop_scale = 1;  // side of the random crop, drawn from [crop_scale, 1] times the largest that fits
+  float window = 1;  // a share of the clip's length, drawn from [window, 1], is seen, at a random place
+  // The crop's sides are multiplied by a factor drawn from [crop_scale, 1 / crop_scale] (less where the frame
+  // ends), and it is resampled to the input's size.
+  float crop_scale = 1;
   bool flip = false;     // mirrored left to right, half of the time
-  float brightness = 0;  // values times a factor from [1 - b, 1 + b]
-  float contrast = 0;    // about the clip's mean, times a factor from [1 - c, 1 + c]
+  float brightness = 0;  // values times a factor from [1 - b, 1 + b], kept within [0, 1]
+  float contrast = 0;    // about the clip's mean, times a factor from [1 - c, 1 + c], kept within [0, 1]
 };
 
 enum class FrameSampling {
@@ -45,10 +53,10 @@ enum class FrameSampling {
 };
 
 // The numbers of the frames to take from a clip of length frames: segments of [0, length), or of a random
-// window of it. Clips shorter than `wanted` repeat their nearest frame. draws: uniform numbers in [0,1), the
-// window's first, then one a frame; not read for center.
+// window of it. Clips shorter than `wanted` repeat their nearest frame. draws: 2 + wanted uniform numbers in
+// [0,1): the window's length and place, then one a frame; not read for center, which sees the whole clip.
 std::vector<std::int64_t> sample_frames(std::int64_t length, int wanted, FrameSampling sampling, float window,
-                                        const std::vector<float>& draws);
+                                        std::span<const float> draws);
 
 struct BatchRequest {
   std::vector<std::int64_t> clips;  // numbers in the source

@@ -1,5 +1,5 @@
 // CSV files (RFC 4180): quoted fields may hold commas, quotes and line breaks; a byte order mark and CRLF are
-// accepted; blank lines are skipped.
+// accepted; blank lines are skipped; spaces and tabs around a field that is not quoted are dropped.
 #pragma once
 
 #include <cstdint>

@@ -47,7 +47,8 @@ class FrameCache : public FrameSource {
   std::int64_t clips() const override;
   // Throws Error(ExitCode::data) for a clip that was skipped as bad, and when the file is damaged.
   Frames read(std::int64_t clip) const override;
-  std::int64_t frame_count(std::int64_t clip) const;  // 0: bad
+  Frames read_frames(std::int64_t clip, const std::vector<std::int64_t>& numbers) const override;
+  std::int64_t frame_count(std::int64_t clip) const override;  // 0: bad
   const std::vector<BadClip>& bad_clips() const;
   bool built() const;  // false: all of it was there already
 

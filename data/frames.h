@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace mg {
@@ -19,6 +20,9 @@ struct Frames {
   }
 };
 
+// The frames of all with these numbers. Throws Error(ExitCode::failure) for a number that is not there.
+Frames select_frames(const Frames& all, const std::vector<std::int64_t>& numbers);
+
 // Numbered clips that can be read from several threads at once.
 class FrameSource {
  public:
@@ -26,6 +30,10 @@ class FrameSource {
   virtual std::int64_t clips() const = 0;
   // All frames of the clip, at least one.
   virtual Frames read(std::int64_t clip) const = 0;
+  virtual std::int64_t frame_count(std::int64_t clip) const { return read(clip).count; }
+  // The frames with these numbers, which may repeat. Here by way of read(); sources that can, read no more
+  // than is asked for.
+  virtual Frames read_frames(std::int64_t clip, const std::vector<std::int64_t>& numbers) const;
 };
 
 // Clips held in memory.
@@ -34,6 +42,10 @@ class MemoryFrames : public FrameSource {
   explicit MemoryFrames(std::vector<Frames> all) : frames_(std::move(all)) {}
   std::int64_t clips() const override { return static_cast<std::int64_t>(frames_.size()); }
   Frames read(std::int64_t clip) const override { return frames_.at(static_cast<std::size_t>(clip)); }
+  std::int64_t frame_count(std::int64_t clip) const override {
+    return frames_.at(static_cast<std::size_t>(clip)).count;
+  }
+  Frames read_frames(std::int64_t clip, const std::vector<std::int64_t>& numbers) const override;
 
  private:
   std::vector<Frames> frames_;

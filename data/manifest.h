@@ -29,6 +29,9 @@ struct Clip {
   std::string video;              // the recording the clip belongs to; the clip's name where there is none
 };
 
+// "all", "frames 3-8" or "seconds 1.5-2.25".
+std::string range_text(const Clip& clip);
+
 struct Manifest {
   std::filesystem::path path;
   std::vector<Clip> clips;
@@ -44,7 +47,7 @@ Manifest read_manifest(const std::filesystem::path& path);
 std::vector<Clip> clips_of_split(const Manifest& manifest, const std::string& split);
 bool has_split(const Manifest& manifest, const std::string& split);
 
-// The distinct labels, sorted; and for each label the distinct captions in order of first appearance.
+// The distinct labels, sorted.
 std::vector<std::string> distinct_labels(const std::vector<Clip>& clips);
 
 struct VideoEmotion {

@@ -18,13 +18,14 @@ struct VideoInfo {
   double fps = 0;             // mean frame rate
   double seconds = 0;         // 0: unknown
   std::string codec, pixel_format;
-  int rotation = 0;  // degrees clockwise that were applied: 0, 90, 180 or 270
+  std::string decoder;  // the library that decodes, and its version
+  int rotation = 0;     // degrees clockwise that were applied: 0, 90, 180 or 270
 };
 
 class VideoReader {
  public:
-  // Throws Error(ExitCode::data) with the path: no such file, a folder, no video in it, a format or codec that
-  // is not on the list, more pixels than 8192 x 8192.
+  // Throws Error(ExitCode::data) with the path: no such file, a folder, no video in it, a format or codec
+  // that is not on the list, more pixels than 8192 x 8192, no frame.
   explicit VideoReader(const std::filesystem::path& path);
   ~VideoReader();
   VideoReader(VideoReader&&) noexcept;
@@ -38,6 +39,9 @@ class VideoReader {
   // frame's number: never a silently shorter video. A container that promises more than the file holds (a
   // truncated file) is one too.
   bool next(Picture& picture);
+  // The same without the cost of making RGB of it: picture.rgb is null. rgb() makes up for it.
+  bool advance(Picture& picture);
+  const std::uint8_t* rgb();
 
  private:
   struct State;
@@ -53,21 +57,24 @@ enum class ResizeFilter {
 struct DecodeSpec {
   int height = 128, width = 171;
   ResizeFilter filter = ResizeFilter::bilinear;
-  double fps = 0;  // 0: every frame; otherwise the frame shown at times k / fps, k = 0, 1, ...
+  // 0: every frame; otherwise the frame shown at times k / fps, k = 0, 1, ... from the clip's first frame on.
+  double fps = 0;
   friend bool operator==(const DecodeSpec&, const DecodeSpec&) = default;
 };
 std::string to_string(const DecodeSpec& spec);  // canonical, for provenance
 
 // The clip's frames (its whole file, or its range), resized, each value rounded to the nearest integer (ties
 // to even). A range that reaches beyond the video, or holds no frame, is an Error(ExitCode::data) that says
-// how many there are.
+// how many there are. Times are those from the video's first frame, compared to half a millisecond (Matroska
+// rounds them to one); a time range may end up to half a frame after the video.
 Frames decode_clip(const Clip& clip, const DecodeSpec& spec);
 
-// Several clips of one file, which is decoded once, no further than needed; results in the order asked. A clip
-// that cannot be had has a fault (what decode_clip would have thrown), which does not lose the others.
+// Several clips of one file, which is decoded once, no further than needed; results in the order asked. A
+// clip that cannot be had has a fault (what decode_clip would have thrown), which does not lose the others.
 struct DecodedClip {
   Frames frames;
-  std::string fault;  // empty: none
+  std::string fault;    // empty: none
+  std::string decoder;  // "h264 yuv420p, libavcodec 59.37.100": for provenance
 };
 std::vector<DecodedClip> decode_clips(const std::vector<Clip>& clips, const DecodeSpec& spec);
 

@@ -1,0 +1,42 @@
+#include "data/av_handle.h"
+
+extern "C" {
+#include <libavutil/error.h>
+#include <libavutil/log.h>
+}
+
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <mutex>
+
+namespace mg {
+
+namespace {
+
+// Decoding runs on the caller's thread, so that the message belongs to the call that failed.
+thread_local std::array<char, 256> last_message{};
+
+void keep_message(void*, int level, const char* format, std::va_list args) {
+  if (level > AV_LOG_ERROR) return;
+  std::vsnprintf(last_message.data(), last_message.size(), format, args);
+}
+
+}  // namespace
+
+void keep_av_messages() {
+  static std::once_flag once;
+  std::call_once(once, [] { av_log_set_callback(keep_message); });
+  last_message[0] = '\0';
+}
+
+std::string av_error_text(int error) {
+  std::array<char, AV_ERROR_MAX_STRING_SIZE> name{};
+  av_strerror(error, name.data(), name.size());
+  std::string message = last_message.data();
+  last_message[0] = '\0';
+  while (!message.empty() && (message.back() == '\n' || message.back() == '.')) message.pop_back();
+  return message.empty() ? name.data() : message + " (" + name.data() + ")";
+}
+
+}  // namespace mg

@@ -1,0 +1,24 @@
+// Finds the clips of a list in a cache file, and makes a new file where some are missing.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "data/cache_file.h"
+#include "data/descriptor.h"
+#include "data/frame_cache.h"
+
+namespace mg {
+
+struct CachedClips {
+  Descriptor file;                  // the cache that the entries are of
+  std::vector<CacheEntry> entries;  // for each clip of the list
+  bool built = false;               // false: all of them were there already
+};
+
+// As FrameCache::open says.
+CachedClips find_or_build(const std::filesystem::path& path, const CacheBuild& build);
+
+[[noreturn]] void stop_at(const Clip& clip, const std::string& reason);
+
+}  // namespace mg

@@ -1,0 +1,251 @@
+#include "data/clip_loader.h"
+
+#include <algorithm>
+#include <cmath>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <numeric>
+#include <thread>
+
+#include "data/clip_transform.h"
+#include "engine/error.h"
+
+namespace mg {
+
+namespace {
+
+// The sample's draws, by group of four, beside those of clip_transform.cpp.
+constexpr std::uint32_t kWindowGroup = 0, kFramesGroup = 2, kShuffleGroup = 1u << 16;
+
+// The window's two draws, then one a frame.
+std::vector<float> frame_draws(const RandomKey& key, std::uint32_t sample, int frames) {
+  const Philox4 window = key.draw(sample, kWindowGroup);
+  std::vector<float> draws{uniform01(window.v[0]), uniform01(window.v[1])};
+  for (int i = 0; i < frames; ++i) {
+    const Philox4 bits = key.draw(sample, kFramesGroup + static_cast<std::uint32_t>(i) / 4);
+    draws.push_back(uniform01(bits.v[i % 4]));
+  }
+  return draws;
+}
+
+void shuffle(std::vector<std::int64_t>& numbers, const RandomKey& key, std::uint32_t sample) {
+  for (std::size_t i = numbers.size(); i > 1; --i) {
+    const auto draw = static_cast<std::uint32_t>(i);
+    const float u = uniform01(key.draw(sample, kShuffleGroup + draw / 4).v[draw % 4]);
+    std::swap(numbers[i - 1], numbers[static_cast<std::size_t>(u * static_cast<float>(i))]);
+  }
+}
+
+void check_input(const InputSpec& input, const Augmentation& a) {
+  expect(input.frames >= 1 && input.frames <= 65536, "loader: expected 1 to 65536 frames, got {}",
+         input.frames);
+  expect(input.height >= 1 && input.width >= 1 && input.height <= 8192 && input.width <= 8192,
+         "loader: expected frames of 1x1 to 8192x8192, got {}x{}", input.height, input.width);
+  for (const float s : input.stddev) expect(s > 0, "loader: a standard deviation of {} is not above 0", s);
+  expect(a.window > 0 && a.window <= 1, "loader: expected a window in (0, 1], got {}", a.window);
+  expect(a.crop_scale > 0 && a.crop_scale <= 1, "loader: expected a crop scale in (0, 1], got {}",
+         a.crop_scale);
+  expect(a.brightness >= 0 && a.brightness <= 1, "loader: expected a brightness in [0, 1], got {}",
+         a.brightness);
+  expect(a.contrast >= 0 && a.contrast <= 1, "loader: expected a contrast in [0, 1], got {}", a.contrast);
+}
+
+// A request on its way. Workers claim its samples one by one.
+struct Job {
+  BatchRequest request;
+  std::once_flag allocated;
+  Tensor frames;
+  // Under the loader's mutex:
+  std::size_t claimed = 0, finished = 0;
+  std::size_t failed_sample = 0;
+  std::exception_ptr failure;  // of the first sample, in order, that failed
+
+  std::size_t size() const { return request.clips.size(); }
+  bool ready() const { return finished == size(); }
+};
+
+// One worker's buffers.
+struct Scratch {
+  explicit Scratch(const InputSpec& input) : transform(input) {}
+  ClipTransform transform;
+  std::vector<float> clip, partner;  // [T,H,W,3]
+};
+
+}  // namespace
+
+std::vector<std::int64_t> sample_frames(std::int64_t length, int wanted, FrameSampling sampling, float window,
+                                        std::span<const float> draws) {
+  expect(length >= 1 && wanted >= 1, "sample_frames: {} frames of {}", wanted, length);
+  std::vector<std::int64_t> numbers;
+  if (sampling == FrameSampling::center) {
+    for (std::int64_t i = 0; i < wanted; ++i)
+      numbers.push_back((2 * i + 1) * length / (2 * std::int64_t{wanted}));
+    return numbers;
+  }
+  expect(draws.size() >= 2 + static_cast<std::size_t>(wanted), "sample_frames: expected {} draws, got {}",
+         2 + wanted, draws.size());
+  const double share = 1 - (1 - static_cast<double>(window)) * draws[0];
+  const double seen = share * static_cast<double>(length);
+  const double start = draws[1] * (static_cast<double>(length) - seen);
+  for (int i = 0; i < wanted; ++i) {
+    const double place =
+        start + (i + static_cast<double>(draws[static_cast<std::size_t>(2 + i)])) * seen / wanted;
+    numbers.push_back(std::clamp<std::int64_t>(static_cast<std::int64_t>(place), 0, length - 1));
+  }
+  return numbers;
+}
+
+struct ClipLoader::State {
+  State(const FrameSource& frame_source, const InputSpec& input_spec, const Augmentation& how,
+        Allocator& memory)
+      : source(frame_source), input(input_spec), augmentation(how), allocator(memory) {}
+
+  void work();
+  void make_sample(Job& job, std::size_t i, Scratch& scratch);
+  void load(const Job& job, std::size_t i, ClipTransform& transform, std::vector<float>& out) const;
+
+  const FrameSource& source;
+  const InputSpec input;
+  const Augmentation augmentation;
+  Allocator& allocator;
+  std::vector<std::thread> threads;
+
+  mutable std::mutex mutex;
+  std::condition_variable work_there, batch_ready;
+  std::deque<std::shared_ptr<Job>> jobs;  // in request order, until they are taken
+  bool stopped = false;
+};
+
+// Sample i of the request, by itself.
+void ClipLoader::State::load(const Job& job, std::size_t i, ClipTransform& transform,
+                             std::vector<float>& out) const {
+  const BatchRequest& r = job.request;
+  const std::int64_t clip = r.clips[i];
+  const auto sample = r.first_sample + static_cast<std::uint32_t>(i);
+  const auto sampling = r.augment ? FrameSampling::segment_random : FrameSampling::center;
+  std::vector<float> draws;
+  if (r.augment) draws = frame_draws(r.key, sample, input.frames);
+  auto numbers = sample_frames(source.frame_count(clip), input.frames, sampling, augmentation.window, draws);
+  if (r.shuffle_frames) shuffle(numbers, r.key, sample);
+  const Frames frames = source.read_frames(clip, numbers);
+  const Variation variation = r.augment
+                                  ? vary(input, frames.height, frames.width, augmentation, r.key, sample)
+                                  : vary(input, frames.height, frames.width);
+  transform.apply(frames, variation, out);
+}
+
+void ClipLoader::State::make_sample(Job& job, std::size_t i, Scratch& scratch) {
+  const BatchRequest& r = job.request;
+  std::call_once(job.allocated, [&] {
+    job.frames =
+        Tensor(allocator, {static_cast<std::int64_t>(job.size()), input.frames, input.height, input.width, 3},
+               Layout::pitched);
+  });
+  load(job, i, scratch.transform, scratch.clip);
+  if (!r.partner.empty() && r.share[i] != 1) {
+    // The partner is made a second time here rather than awaited: samples stay independent of each other.
+    load(job, static_cast<std::size_t>(r.partner[i]), scratch.transform, scratch.partner);
+    const float share = r.share[i];
+    for (std::size_t k = 0; k < scratch.clip.size(); ++k) {
+      scratch.clip[k] = share * scratch.clip[k] + (1 - share) * scratch.partner[k];
+    }
+  }
+  const std::size_t pixels = scratch.clip.size() / 3;
+  const auto pitch = static_cast<std::size_t>(job.frames.pitch());
+  const float* from = scratch.clip.data();
+  float* to = job.frames.f32() + i * pixels * pitch;
+  for (std::size_t p = 0; p < pixels; ++p, from += 3, to += pitch) {
+    to[0] = from[0];
+    to[1] = from[1];
+    to[2] = from[2];
+  }
+}
+
+void ClipLoader::State::work() {
+  Scratch scratch(input);
+  std::unique_lock lock(mutex);
+  for (;;) {
+    std::shared_ptr<Job> job;
+    work_there.wait(lock, [&] {
+      const auto open =
+          std::find_if(jobs.begin(), jobs.end(), [](const auto& j) { return j->claimed < j->size(); });
+      job = open == jobs.end() ? nullptr : *open;
+      return stopped || job != nullptr;
+    });
+    if (stopped) return;
+    const std::size_t i = job->claimed++;
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      make_sample(*job, i, scratch);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    if (failure && (!job->failure || i < job->failed_sample)) {
+      job->failure = failure;
+      job->failed_sample = i;
+    }
+    ++job->finished;
+    if (job->ready()) batch_ready.notify_all();
+  }
+}
+
+ClipLoader::ClipLoader(const FrameSource& source, const InputSpec& input, const Augmentation& augmentation,
+                       int threads, Allocator& allocator) {
+  check_input(input, augmentation);
+  state_ = std::make_unique<State>(source, input, augmentation, allocator);
+  for (int i = 0; i < std::max(threads, 1); ++i)
+    state_->threads.emplace_back([s = state_.get()] { s->work(); });
+}
+
+ClipLoader::~ClipLoader() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stopped = true;
+  }
+  state_->work_there.notify_all();
+  for (std::thread& thread : state_->threads) thread.join();
+}
+
+void ClipLoader::request(BatchRequest request) {
+  const std::size_t size = request.clips.size();
+  expect(size > 0, "loader: a request without clips");
+  for (const std::int64_t clip : request.clips) {
+    expect(clip >= 0 && clip < state_->source.clips(), "loader: clip {} of {}", clip, state_->source.clips());
+  }
+  expect(request.partner.size() == request.share.size() &&
+             (request.partner.empty() || request.partner.size() == size),
+         "loader: {} partners and {} shares for {} clips", request.partner.size(), request.share.size(),
+         size);
+  for (const std::int32_t partner : request.partner) {
+    expect(partner >= 0 && static_cast<std::size_t>(partner) < size, "loader: partner {} of {} clips",
+           partner, size);
+  }
+  auto job = std::make_shared<Job>();
+  job->request = std::move(request);
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->jobs.push_back(std::move(job));
+  }
+  state_->work_there.notify_all();
+}
+
+Batch ClipLoader::next() {
+  std::unique_lock lock(state_->mutex);
+  expect(!state_->jobs.empty(), "loader: next() without a request");
+  const std::shared_ptr<Job> job = state_->jobs.front();
+  state_->batch_ready.wait(lock, [&] { return job->ready(); });
+  state_->jobs.pop_front();
+  if (job->failure) std::rethrow_exception(job->failure);
+  return {std::move(job->frames), std::move(job->request.clips)};
+}
+
+std::size_t ClipLoader::in_flight() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->jobs.size();
+}
+
+}  // namespace mg

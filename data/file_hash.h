@@ -1,0 +1,19 @@
+// What tells whether a source file is still the one that was decoded.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace mg {
+
+struct FileState {
+  std::int64_t bytes = -1, mtime = 0;  // -1, 0: there is no such file
+  friend bool operator==(const FileState&, const FileState&) = default;
+};
+FileState file_state(const std::filesystem::path& path);
+
+// XXH3-128 of the file's bytes as 32 hexadecimal digits; "" when it cannot be read.
+std::string file_hash(const std::filesystem::path& path);
+
+}  // namespace mg
