@@ -20,7 +20,8 @@ struct SynthOptions {
 };
 
 struct SynthResult {
-  std::filesystem::path manifest;  // out/manifest.csv: clip,label,start_frame,end_frame,caption,subject,split,video
+  std::filesystem::path
+      manifest;  // out/manifest.csv: clip,label,start_frame,end_frame,caption,subject,split,video
   std::filesystem::path emotions;  // out/emotions.csv: video,emotion,subject,split
   std::filesystem::path truth;     // out/truth.json: the chain's parameters, and the optimum for each split
   std::int64_t videos = 0, clips = 0;
@@ -28,8 +29,8 @@ struct SynthResult {
 };
 
 // Writes videos/*.mp4 and the lists. The same options give the same files. A folder that holds a data set of
-// these options is left as it is; one that holds anything else is an Error(ExitCode::usage). Written aside and
-// renamed, so that an interrupted run leaves no half data set.
+// these options is left as it is; one that holds anything else is an Error(ExitCode::usage). Written aside
+// and renamed, so that an interrupted run leaves no half data set.
 SynthResult make_synthetic_data(const SynthOptions& options);
 
 // The names of the gestures (labels), in order.
