@@ -271,6 +271,7 @@ TEST_CASE("report: a result without samples, and one with many classes") {
   run.write("results/a.json", none.dump());
   CHECK(has(run.report(), "There were no samples to score."));
   std::vector<std::string> labels;
+  labels.reserve(60);
   for (int k = 0; k < 60; ++k) labels.push_back(fmt::format("class {}", k));
   run.write("results/b.json", result("similarity", labels).dump());
   const std::string page = run.report();

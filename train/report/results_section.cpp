@@ -90,7 +90,7 @@ void add_summary(Markup& page, const Result& result) {
     const auto row = page.open("tr");
     page.add("th", {{"scope", "row"}}, name);
     page.add("td", value);
-    page.add("td", constant);
+    page.add("td", {{"class", "label"}}, constant);
   };
   const auto two = [](double value) { return fmt::format("{:.2f}", value); };
   line(is_emotion(result) ? "accuracy" : "top-1", two(c.top1), two(c.constant_top1));

@@ -32,13 +32,13 @@ section { margin-top: 2.75rem; padding-top: 1.75rem; border-top: 1px solid var(-
 a { color: var(--accent); }
 .kicker { margin: 0 0 .2rem; color: var(--soft); font-size: .85rem; letter-spacing: .04em; text-transform: uppercase; }
 .lead { color: var(--soft); overflow-wrap: anywhere; }
-.label { unicode-bidi: isolate; }
+.label { unicode-bidi: isolate; overflow-wrap: anywhere; }
 .absent { color: var(--soft); font-style: italic; }
 .warning { color: var(--warning); background: var(--warning-page); border-left: 3px solid currentColor;
   padding: .5rem .8rem; }
 nav { margin: 1.5rem 0 0; font-size: .92rem; }
 nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; list-style: none; margin: 0; padding: 0; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1rem; margin-top: 1.5rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1rem; margin-top: 1.5rem; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: 1.1rem 1.25rem 1rem; }
 .card h3 { margin: 0; font-size: 1rem; }
 .card .scope { margin: 0; color: var(--soft); font-size: .88rem; }
@@ -47,7 +47,7 @@ nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; list-style: none; ma
 .card dl { margin: .7rem 0 0; font-size: .92rem; }
 .card dl div { display: flex; justify-content: space-between; gap: 1rem; padding: .15rem 0; }
 .card dt { color: var(--soft); }
-.card dd { margin: 0; text-align: right; }
+.card dd { margin: 0; text-align: right; white-space: nowrap; }
 .key { display: inline-block; width: .28rem; height: .85em; margin-right: .5rem; vertical-align: -.08em; }
 .key.best { background: var(--best); } .key.constant { background: var(--constant); }
 .key.chance { background: var(--chance); }
@@ -58,11 +58,13 @@ nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; list-style: none; ma
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .4rem 0 1.2rem; font-size: .93rem; }
 caption { text-align: left; color: var(--soft); padding: .2rem 0 .4rem; caption-side: top; overflow-wrap: anywhere; }
+.pair td:not(.label) { white-space: nowrap; }
 th, td { padding: .32rem .9rem .32rem 0; border-bottom: 1px solid var(--line); vertical-align: top; text-align: right; }
 th:last-child, td:last-child { padding-right: 0; }
 th { font-weight: 500; }
 thead th { color: var(--soft); font-size: .86rem; border-bottom-color: var(--soft); vertical-align: bottom; }
 th[scope=row], thead th:first-child, td.text { text-align: left; overflow-wrap: anywhere; }
+.wide th[scope=row], .wide td.text { min-width: 7rem; }
 .problems thead th { text-align: left; } .problems td:first-child { text-align: left; }
 td.bar { white-space: nowrap; min-width: 9.5rem; }
 td.bar .number { display: inline-block; width: 3.6rem; padding-right: .6rem; }
@@ -71,6 +73,7 @@ td.bar .track { display: inline-block; width: 5.5rem; height: .5rem; background:
 td.bar .track span { display: block; height: 100%; background: var(--accent); }
 td.bar .no { background: none; }
 .classes thead th:nth-child(n+3) { text-align: left; padding-left: 1.2rem; }
+.pair > div { max-width: 100%; }
 .pair { display: flex; flex-wrap: wrap; gap: 0 5rem; align-items: flex-start; }
 .levels { width: min(100%, 46rem); } .levels td.bar { width: 60%; } .levels thead th { text-align: left; }
 .levels td.bar { text-align: left; } .levels td.bar .track { width: calc(100% - 4.4rem); }
@@ -110,7 +113,12 @@ svg .heat { fill: var(--heat); }
   body { max-width: none; padding: 0; font-size: 10pt; }
   nav { display: none; }
   h2, h3, h4, caption, thead { break-after: avoid; }
-  figure, .card, tr { break-inside: avoid; }
+  .warning { break-after: avoid; }
+  figure, .card, tr, .pair { break-inside: avoid; }
+  .cards { grid-template-columns: repeat(3, 1fr); gap: .6rem; }
+  .card dd { white-space: normal; }
+  .card .big { font-size: 1.8rem; }
+  .charts { grid-template-columns: 1fr 1fr; gap: 1rem; }
   .wide { overflow: visible; }
   .confusion svg { max-width: 100%; }
 }
