@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "gradient_check.h"
+#include "engine/gradient_check.h"
 
 namespace mg::test {
 

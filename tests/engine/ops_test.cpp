@@ -1,4 +1,4 @@
-#include "op_cases.h"
+#include "engine/op_cases.h"
 #include "op_cases/conv3d_cases.h"
 #include "op_cases/linear_cases.h"
 
