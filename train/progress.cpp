@@ -55,12 +55,6 @@ void Progress::update(std::int64_t done, const std::string& note) {
   if (since >= (terminal_ ? kRedrawSeconds : kLineSeconds)) show(false);
 }
 
-void Progress::print(const std::string& line) {
-  if (terminal_ && drawn_) std::fputs("\r\033[K", stderr);
-  std::fprintf(stderr, "%s\n", line.c_str());
-  if (terminal_ && drawn_) show(false);
-}
-
 void Progress::show(bool last) {
   shown_ = Clock::now();
   drawn_ = !last;

@@ -20,8 +20,6 @@ class Progress {
 
   // note: what else to show, such as the loss.
   void update(std::int64_t done, const std::string& note = "");
-  // A line of its own above the redrawn one.
-  void print(const std::string& line);
   double rate() const;  // units a second since the start
 
  private:

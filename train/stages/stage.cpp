@@ -68,7 +68,7 @@ class StageRun {
         stage_.prefetch(planner_.plan(requested++));
       train_step(planner_.plan(step), progress);
       const bool epoch_ends = (step + 1) % planner_.steps_per_epoch() == 0;
-      if (epoch_ends) evaluate(step, progress);
+      if (epoch_ends) evaluate(step);
       const std::int64_t every = run_.config().integer("checkpoint.every");
       const bool due = every > 0 ? (step + 1) % every == 0 : epoch_ends;
       const int signal = InterruptGuard::signal();
@@ -114,8 +114,9 @@ class StageRun {
                   "smaller learning rate, or {}.max_norm",
                   stage_.name(), plan.step, kSkippedStepsAllowed, stage_.name());
     }
-    progress.update((plan.step + 1) * options_.samples / planner_.steps_per_epoch(),
-                    fmt::format("epoch {}/{}  loss {:.4f}", plan.epoch + 1, options_.epochs, loss));
+    progress.update(
+        (plan.step + 1) * options_.samples / planner_.steps_per_epoch(),
+        fmt::format("epoch {}/{}  loss {:.4f}{}", plan.epoch + 1, options_.epochs, loss, val_note_));
     nlohmann::ordered_json line{{"kind", "train"},
                                 {"step", plan.step + 1},
                                 {"epoch", plan.epoch},
@@ -127,7 +128,7 @@ class StageRun {
     log_.write(std::move(line));
   }
 
-  void evaluate(std::int64_t step, Progress& progress) {
+  void evaluate(std::int64_t step) {
     const std::int64_t epoch = step / planner_.steps_per_epoch();
     const auto figures = stage_.evaluate(epoch, epoch + 1 == options_.epochs);
     if (!figures) return;
@@ -137,8 +138,7 @@ class StageRun {
                 {"split", "val"},
                 {"top1", figures->top1},
                 {"top5", figures->top5}});
-    progress.print(fmt::format("{}  epoch {}/{}: val top-1 {:.1f} %, top-5 {:.1f} %", stage_.name(),
-                               epoch + 1, options_.epochs, figures->top1, figures->top5));
+    val_note_ = fmt::format("  val top-1 {:.1f} %", figures->top1);
   }
 
   void save(std::int64_t step) {
@@ -158,6 +158,7 @@ class StageRun {
   std::int64_t first_;
   MetricsLog log_;
   int skipped_ = 0;
+  std::string val_note_;  // the val split's last figure
 };
 
 bool complete(const CheckpointData& data) {
