@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "engine/file.h"
-#include "mgtrain_command.h"
+#include "cli/mgtrain_command.h"
 
 namespace mg::test {
 

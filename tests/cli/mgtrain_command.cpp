@@ -1,4 +1,4 @@
-#include "mgtrain_command.h"
+#include "cli/mgtrain_command.h"
 
 #include <fcntl.h>
 #include <signal.h>

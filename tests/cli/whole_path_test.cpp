@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/file.h"
-#include "mgtrain_command.h"
+#include "cli/mgtrain_command.h"
 
 namespace mg::test {
 
