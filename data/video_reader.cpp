@@ -178,8 +178,14 @@ void VideoReader::State::describe() {
 // One more packet of the video stream to the decoder, or the news that there is none.
 void VideoReader::State::send_packet() {
   for (int foreign = 0;; ++foreign) {
+    keep_av_messages();
     const int status = av_read_frame(format.get(), packet.get());
+    if (status >= 0 && demuxer_reported_error()) {
+      fail(fmt::format("is damaged {}: {}", place(), av_error_text(AVERROR_INVALIDDATA)));
+    }
     if (status == AVERROR_EOF) {
+      if (demuxer_reported_error())
+        fault = fmt::format("is damaged or truncated: {}", av_error_text(AVERROR_INVALIDDATA));
       if (format->pb != nullptr && format->pb->error < 0)
         fault = "cannot be read: " + av_error_text(format->pb->error);
       const std::uint64_t promised = promised_bytes(name);

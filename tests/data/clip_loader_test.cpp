@@ -287,6 +287,34 @@ TEST_CASE("loader: the same batches whatever the threads, the order of requests 
   }
 }
 
+TEST_CASE("loader: each frame of a sample has a draw of its own") {
+  // Every pixel of frame t is t.
+  Frames counted{80, 12, 10, 25, {}};
+  for (int t = 0; t < 80; ++t)
+    counted.rgb.insert(counted.rgb.end(), counted.frame_bytes(), static_cast<std::uint8_t>(t));
+  const MemoryFrames source({counted});
+  InputSpec input = small_input();
+  input.frames = 8;
+  input.mean = {0, 0, 0};
+  input.stddev = {1, 1, 1};
+  std::vector<int> equal_pairs(64, 0);
+  for (std::uint32_t step = 0; step < 40; ++step) {
+    BatchRequest r = request_of({0}, step);
+    r.augment = true;
+    const Tensor frames = load(source, input, {}, r).frames;
+    std::vector<int> place;  // within the segment of ten
+    for (std::int64_t t = 0; t < 8; ++t) {
+      const int number = static_cast<int>(std::lround(value_at(frames, 0, t, 0, 0, 0) * 255));
+      CHECK(number / 10 == t);
+      place.push_back(number % 10);
+    }
+    for (std::size_t a = 0; a < 8; ++a) {
+      for (std::size_t b = 0; b < a; ++b) equal_pairs[a * 8 + b] += place[a] == place[b] ? 1 : 0;
+    }
+  }
+  CHECK(*std::max_element(equal_pairs.begin(), equal_pairs.end()) < 20);  // 4 of 40 are expected
+}
+
 TEST_CASE("loader: shuffled frames are a permutation of the sampled ones") {
   const MemoryFrames source = some_clips();
   const InputSpec input = small_input();

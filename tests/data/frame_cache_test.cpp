@@ -136,6 +136,27 @@ TEST_CASE("cache: a changed source is decoded anew, and nothing else") {
   check_frames(cache, set.build.clips);
 }
 
+TEST_CASE("cache: a change that keeps the size is seen by the time, and told from none by the content") {
+  VideoSet set;
+  const fs::path file = set.folder.path / "raw.avi";
+  auto make_raw = [&](const std::string& picture) {
+    make_video(
+        file,
+        fmt::format("-f lavfi -i {}=size=64x48:rate=25 -frames:v 5 -c:v rawvideo -pix_fmt yuv420p", picture));
+    return fs::file_size(file);
+  };
+  const auto bytes = make_raw("testsrc2");
+  set.build.clips = {clip_of(file)};
+  set.open();
+  touch(file);
+  CHECK_FALSE(set.open().built());
+  REQUIRE(make_raw("smptebars") == bytes);
+  fs::last_write_time(file, fs::last_write_time(file) + std::chrono::hours(2));
+  const FrameCache cache = set.open();
+  CHECK(cache.built());
+  check_frames(cache, set.build.clips);
+}
+
 TEST_CASE("cache: a source that was moved is known by its content") {
   VideoSet set;
   set.open();
