@@ -16,10 +16,20 @@ namespace {
 
 // Decoding runs on the caller's thread, so that the message belongs to the call that failed.
 thread_local std::array<char, 256> last_message{};
+thread_local bool demuxer_failed = false;
 
-void keep_message(void*, int level, const char* format, std::va_list args) {
+bool is_demuxer(void* object) {
+  const AVClass* kind = object == nullptr ? nullptr : *static_cast<const AVClass**>(object);
+  if (kind == nullptr) return false;
+  const AVClassCategory category =
+      kind->get_category != nullptr ? kind->get_category(object) : kind->category;
+  return category == AV_CLASS_CATEGORY_DEMUXER;
+}
+
+void keep_message(void* object, int level, const char* format, std::va_list args) {
   if (level > AV_LOG_ERROR) return;
   std::vsnprintf(last_message.data(), last_message.size(), format, args);
+  demuxer_failed = demuxer_failed || is_demuxer(object);
 }
 
 }  // namespace
@@ -28,7 +38,10 @@ void keep_av_messages() {
   static std::once_flag once;
   std::call_once(once, [] { av_log_set_callback(keep_message); });
   last_message[0] = '\0';
+  demuxer_failed = false;
 }
+
+bool demuxer_reported_error() { return demuxer_failed; }
 
 std::string av_error_text(int error) {
   std::array<char, AV_ERROR_MAX_STRING_SIZE> name{};

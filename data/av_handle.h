@@ -24,6 +24,9 @@ using Handle = std::unique_ptr<T, FreeBy<free_function>>;
 // FFmpeg writes nothing to the terminal from here on; its last message of an error in this thread is kept, as
 // it says more than the error's number.
 void keep_av_messages();
+// Since then, on this thread, a demuxer has reported an error. It may well go on behind the damage and return
+// none.
+bool demuxer_reported_error();
 // "moov atom not found (Invalid data found when processing input)"; forgets the message.
 std::string av_error_text(int error);
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 #include <tuple>
 
 #include "data/file_hash.h"
@@ -189,7 +190,10 @@ class Builder {
       if (is_new) groups_.emplace_back();
       groups_[group->second].clips.push_back(build_.clips[i]);
     }
-    for (const auto& [key, i] : seen) replaced_.insert({key, i});
+    for (const auto& [key, i] : seen) replaced_.insert(key);
+    total_ = std::count_if(matches_.entry.begin(), matches_.entry.end(),
+                           [](const auto& e) { return e.has_value(); }) +
+             static_cast<std::int64_t>(seen.size());
   }
 
   // What is still right, and what other lists of clips may ask for again.
@@ -248,7 +252,7 @@ class Builder {
     if (fault.empty()) ++good_;
     if (!fault.empty() && first_fault_.empty()) first_fault_ = fault;
     ++done_;
-    if (build_.progress) build_.progress(done_, static_cast<std::int64_t>(build_.clips.size()));
+    if (build_.progress) build_.progress(done_, total_);
   }
 
   const fs::path& path_;
@@ -256,8 +260,8 @@ class Builder {
   const CacheOnDisk& old_;
   const Matches& matches_;
   std::vector<SourceGroup> groups_;
-  std::map<ClipKey, std::size_t> replaced_;
-  std::int64_t done_ = 0, good_ = 0;
+  std::set<ClipKey> replaced_;  // by what is decoded now
+  std::int64_t total_ = 0, done_ = 0, good_ = 0;
   std::string first_fault_;
 };
 

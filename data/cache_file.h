@@ -15,7 +15,7 @@ struct CacheEntry {
   std::string name, range;  // the clip as its manifest writes it, and range_text
   std::string source;       // absolute path
   std::string source_hash;  // XXH3-128, 32 hexadecimal digits; "" for a file that cannot be read
-  std::int64_t source_bytes = -1, source_mtime = 0;  // mtime: nanoseconds of the file clock
+  std::int64_t source_bytes = -1, source_mtime = 0;  // mtime: nanoseconds since 1970
   double fps = 0;
   std::string decoder;  // what it was decoded by
   std::string fault;    // why there are no frames; "" where there are

@@ -89,9 +89,8 @@ std::vector<std::int64_t> sample_frames(std::int64_t length, int wanted, FrameSa
   const double share = 1 - (1 - static_cast<double>(window)) * draws[0];
   const double seen = share * static_cast<double>(length);
   const double start = draws[1] * (static_cast<double>(length) - seen);
-  for (int i = 0; i < wanted; ++i) {
-    const double place =
-        start + (i + static_cast<double>(draws[static_cast<std::size_t>(2 + i)])) * seen / wanted;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(wanted); ++i) {
+    const double place = start + (static_cast<double>(i) + static_cast<double>(draws[2 + i])) * seen / wanted;
     numbers.push_back(std::clamp<std::int64_t>(static_cast<std::int64_t>(place), 0, length - 1));
   }
   return numbers;

@@ -1,6 +1,7 @@
 #include "data/file_hash.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <xxhash.h>
 
 #include <fstream>
@@ -12,12 +13,9 @@ namespace mg {
 namespace fs = std::filesystem;
 
 FileState file_state(const fs::path& path) {
-  std::error_code status;
-  if (!fs::is_regular_file(path, status)) return {};
-  const auto bytes = static_cast<std::int64_t>(fs::file_size(path, status));
-  const auto mtime = fs::last_write_time(path, status);
-  if (status) return {};
-  return {bytes, std::chrono::nanoseconds(mtime.time_since_epoch()).count()};
+  struct stat state {};
+  if (::stat(path.c_str(), &state) != 0 || !S_ISREG(state.st_mode)) return {};
+  return {state.st_size, std::int64_t{state.st_mtim.tv_sec} * 1'000'000'000 + state.st_mtim.tv_nsec};
 }
 
 std::string file_hash(const fs::path& path) {

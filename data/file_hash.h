@@ -8,7 +8,8 @@
 namespace mg {
 
 struct FileState {
-  std::int64_t bytes = -1, mtime = 0;  // -1, 0: there is no such file
+  std::int64_t bytes = -1;  // no such file
+  std::int64_t mtime = 0;   // nanoseconds since 1970
   friend bool operator==(const FileState&, const FileState&) = default;
 };
 FileState file_state(const std::filesystem::path& path);

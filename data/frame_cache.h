@@ -28,7 +28,7 @@ struct CacheBuild {
   DecodeSpec spec;
   OnBad on_bad = OnBad::stop;
   int threads = 1;
-  // Called from one thread at a time after each clip.
+  // Called on the caller's thread after each clip. What it throws ends the building; nothing is left behind.
   std::function<void(std::int64_t done, std::int64_t total)> progress;
 };
 

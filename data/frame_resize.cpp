@@ -99,7 +99,13 @@ void FrameResizer::blend_columns(Store store) const {
   }
 }
 
+void FrameResizer::check(const RgbWindow& in) const {
+  expect(in.height == in_height_ && in.width == in_width_, "resize: expected a frame of {}x{}, got {}x{}",
+         in_height_, in_width_, in.height, in.width);
+}
+
 void FrameResizer::resize(const RgbWindow& in, std::uint8_t* out) {
+  check(in);
   const int n = out_width_ * 3;
   double* __restrict values = values_.data();
   for (int y = 0; y < out_height_; ++y, out += n) {
@@ -117,6 +123,7 @@ void FrameResizer::resize(const RgbWindow& in, std::uint8_t* out) {
 }
 
 void FrameResizer::resize(const RgbWindow& in, float* out) {
+  check(in);
   const double scale = 1 / denominator_;
   for (int y = 0; y < out_height_; ++y, out += out_width_ * 3) {
     blend_rows(in, y);

@@ -36,6 +36,7 @@ class FrameResizer {
   void resize(const RgbWindow& in, float* out);
 
  private:
+  void check(const RgbWindow& in) const;
   void blend_rows(const RgbWindow& in, int y);
   template <class Store>
   void blend_columns(Store store) const;

@@ -157,6 +157,7 @@ std::vector<Clip> clips_of_split(const Manifest& manifest, const std::string& sp
 
 std::vector<std::string> distinct_labels(const std::vector<Clip>& clips) {
   std::vector<std::string> labels;
+  labels.reserve(clips.size());
   for (const Clip& clip : clips) labels.push_back(clip.label);
   std::sort(labels.begin(), labels.end());
   labels.erase(std::unique(labels.begin(), labels.end()), labels.end());

@@ -172,11 +172,11 @@ Orientation orientation_of(const std::int32_t* m) {
   theta -= 360 * std::floor(theta / 360 + 0.9 / 360);
   Orientation o;
   if (std::fabs(theta - 90) < 1) {
-    o = {m[3] > 0, false, 90};
+    o = {false, m[3] > 0, 90};
   } else if (std::fabs(theta - 180) < 1) {
     o = {m[0] < 0, m[4] < 0, 0};
   } else if (std::fabs(theta - 270) < 1) {
-    o = {m[3] < 0, false, 270};
+    o = {false, m[3] < 0, 270};
   } else if (std::fabs(theta) < 1) {
     o = {false, m[4] < 0, 0};
   }

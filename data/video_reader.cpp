@@ -178,8 +178,14 @@ void VideoReader::State::describe() {
 // One more packet of the video stream to the decoder, or the news that there is none.
 void VideoReader::State::send_packet() {
   for (int foreign = 0;; ++foreign) {
+    keep_av_messages();
     const int status = av_read_frame(format.get(), packet.get());
+    if (status >= 0 && demuxer_reported_error()) {
+      fail(fmt::format("is damaged {}: {}", place(), av_error_text(AVERROR_INVALIDDATA)));
+    }
     if (status == AVERROR_EOF) {
+      if (demuxer_reported_error())
+        fault = fmt::format("is damaged or truncated: {}", av_error_text(AVERROR_INVALIDDATA));
       if (format->pb != nullptr && format->pb->error < 0)
         fault = "cannot be read: " + av_error_text(format->pb->error);
       const std::uint64_t promised = promised_bytes(name);
@@ -198,11 +204,11 @@ void VideoReader::State::send_packet() {
       fail(fmt::format("holds no more video data {}, but does not end", place()));
   }
   const bool corrupt = (packet->flags & AV_PKT_FLAG_CORRUPT) != 0;
-  const int status = avcodec_send_packet(codec.get(), packet.get());
+  // An empty packet repeats the picture before, as ffmpeg's program takes it: it shows nothing new.
+  const int status = packet->size == 0 ? 0 : avcodec_send_packet(codec.get(), packet.get());
   av_packet_unref(packet.get());
   if (corrupt) fail(fmt::format("is damaged or truncated {}", place()));
-  if (status < 0 && status != AVERROR_EOF)
-    fail(fmt::format("is damaged {}: {}", place(), av_error_text(status)));
+  if (status < 0) fail(fmt::format("is damaged {}: {}", place(), av_error_text(status)));
   if (++packets_without_picture > kMaxPacketsWithoutPicture) {
     fail(fmt::format("gives no picture {}, in {} packets", place(), kMaxPacketsWithoutPicture));
   }
@@ -216,7 +222,8 @@ void VideoReader::State::note_time() {
     if (first_timestamp == AV_NOPTS_VALUE) {
       first_timestamp = timestamp;
     } else {
-      now = static_cast<double>(timestamp - first_timestamp) * av_q2d(stream->time_base);
+      now =
+          (static_cast<double>(timestamp) - static_cast<double>(first_timestamp)) * av_q2d(stream->time_base);
     }
   }
   seconds = frames == 0 ? now : std::max(now, seconds);  // never backwards, whatever a broken file says

@@ -35,9 +35,9 @@ class VideoReader {
     double seconds = 0;                 // presentation time from the first frame
     const std::uint8_t* rgb = nullptr;  // [height][width][3], valid until the next call
   };
-  // The next frame in presentation order; false at the end. Damaged data is an Error(ExitCode::data) with the
-  // frame's number: never a silently shorter video. A container that promises more than the file holds (a
-  // truncated file) is one too.
+  // The next frame in presentation order; false at the end. Damage that the container or the decoder reports
+  // is an Error(ExitCode::data) with the frame's number: never knowingly a shorter video. A container that
+  // promises more than the file holds (a truncated file) is one too, told after the last frame that is there.
   bool next(Picture& picture);
   // The same without the cost of making RGB of it: picture.rgb is null. rgb() makes up for it.
   bool advance(Picture& picture);

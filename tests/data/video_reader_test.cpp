@@ -94,22 +94,40 @@ TEST_CASE("a stream copied from between key frames starts where ffmpeg starts it
   }
 }
 
-TEST_CASE("rotation metadata is applied") {
+TEST_CASE("rotation and mirroring by metadata are applied") {
   const TemporaryFolder folder;
-  for (const std::string pixels : {"yuv420p", "yuv444p"}) {
-    const fs::path flat =
-        make_video(folder.path / "flat.mp4", test_source(64, 48, 5) + " -c:v libx264 -pix_fmt " + pixels);
-    for (const int degrees : {90, 180, 270}) {
-      CAPTURE(pixels);
-      CAPTURE(degrees);
-      // The tag counts counter-clockwise, rotation clockwise.
-      const fs::path turned =
-          make_video(folder.path / "turned.mp4",
-                     fmt::format("-i '{}' -c copy -metadata:s:v:0 rotate={}", flat.string(), degrees));
-      const std::string expected = ffmpeg_rgb(turned);
-      VideoReader reader(turned);
-      CHECK(reader.info().rotation == 360 - degrees);
-      CHECK(reader.info().width == (degrees == 180 ? 64 : 48));
+  // Every other pixel of odd planes is in the middle of a chroma sample.
+  const std::vector<std::string> sources{test_source(64, 48, 3) + " -c:v libx264 -pix_fmt yuv420p",
+                                         test_source(64, 48, 3) + " -c:v libx264 -pix_fmt yuv444p",
+                                         test_source(80, 60, 3) + " -vf scale=61:47 -c:v mpeg4 -q:v 3"};
+  struct Turn {
+    std::array<int, 4> matrix;  // a b c d of the track header
+    int rotation;
+  };
+  const std::vector<Turn> turns{{{0, 1, -1, 0}, 90},  {{-1, 0, 0, -1}, 180}, {{0, -1, 1, 0}, 270},
+                                {{-1, 0, 0, 1}, 0},   {{1, 0, 0, -1}, 0},    {{0, 1, 1, 0}, 90},
+                                {{0, -1, -1, 0}, 270}};
+  for (const std::string& source : sources) {
+    const fs::path flat = make_video(folder.path / "flat.mp4", source);
+    std::string bytes = output_of("cat '" + flat.string() + "'");
+    const std::size_t matrix_at = bytes.find("tkhd") + 44;
+    for (const Turn& turn : turns) {
+      CAPTURE(source);
+      CAPTURE(turn.matrix[0]);
+      CAPTURE(turn.matrix[1]);
+      CAPTURE(turn.matrix[2]);
+      for (std::size_t k = 0; k < 4; ++k) {
+        // 16.16 fixed-point numbers at places 0, 1, 3 and 4 of the matrix.
+        const std::size_t at = matrix_at + 4 * (k < 2 ? k : k + 1);
+        bytes.replace(at, 4,
+                      turn.matrix[k] == 0 ? std::string(4, '\0')
+                                          : std::string(turn.matrix[k] > 0 ? "\0\1\0\0" : "\xff\xff\0\0", 4));
+      }
+      write_text(folder.path / "turned.mp4", bytes);
+      const std::string expected = ffmpeg_rgb(folder.path / "turned.mp4");
+      VideoReader reader(folder.path / "turned.mp4");
+      CHECK(reader.info().rotation == turn.rotation);
+      CHECK((reader.info().width > reader.info().height) == (turn.rotation % 180 == 0));
       const std::string got = reader_rgb(reader);
       CHECK(got.size() == expected.size());
       CHECK((got == expected));
