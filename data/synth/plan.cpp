@@ -19,6 +19,7 @@ std::vector<int> draw_lengths(int clips, Draws& draws) {
   const int videos =
       std::max((clips + longest - 1) / longest, static_cast<int>(std::lround(clips / kMeanGestures)));
   std::vector<int> lengths;
+  lengths.reserve(static_cast<std::size_t>(videos));
   for (int i = 0; i < videos; ++i) lengths.push_back(clips * (i + 1) / videos - clips * i / videos);
   for (int i = 0; i < 4 * videos; ++i) {
     int& from = lengths[static_cast<std::size_t>(draws.integer(videos))];

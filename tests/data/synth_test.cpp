@@ -93,14 +93,15 @@ TEST_CASE("the lists agree with each other and with the videos") {
   }
   for (auto& [split, counts] : emotions) CHECK(std::abs(counts["positive"] - counts["negative"]) <= 1);
 
-  for (const auto& [name, spans] : ranges) {
+  for (const auto& entry : ranges) {
+    const std::string& name = entry.first;
     const test::DecodedVideo video = test::decode_video(folder.path / "data" / "videos" / (name + ".mp4"));
     CAPTURE(name);
     CHECK(video.fps == 25);
     CHECK(video.width == synth::kWidth);
     CHECK(video.height == synth::kHeight);
     int before = -1;
-    for (const auto& [first, last] : spans) {
+    for (const auto& [first, last] : entry.second) {
       CHECK(first > before);
       CHECK(last > first);
       before = last;
@@ -122,13 +123,12 @@ TEST_CASE("a video shows what was drawn") {
   for (const int frame : {0, 57, recording.motion().frames() - 1}) {
     recording.render(frame, canvas);
     double sum = 0;
+    std::size_t at = 0;
     for (int y = 0; y < synth::kHeight; ++y) {
-      for (int x = 0; x < synth::kWidth; ++x) {
-        const float* p = canvas.row(y) + 3 * x;
+      const float* p = canvas.row(y);
+      for (int x = 0; x < synth::kWidth; ++x, p += 3) {
         const double luma = 16 + 65.481 * p[0] + 128.553 * p[1] + 24.966 * p[2];
-        sum += std::abs(
-            luma -
-            video.luma[static_cast<std::size_t>(frame)][static_cast<std::size_t>(y * synth::kWidth + x)]);
+        sum += std::abs(luma - video.luma[static_cast<std::size_t>(frame)][at++]);
       }
     }
     CAPTURE(frame);
