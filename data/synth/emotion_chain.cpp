@@ -21,7 +21,7 @@ int draw_index(std::span<const double> probabilities, Draws& draws) {
 
 // Four gestures are a mood's favourites. No two of a pair have the same mood: what a mood likes is a
 // direction, which frames without their order do not show.
-constexpr double kFavourite = 0.165, kOther = (1 - 4 * kFavourite) / (kGestures - 4);
+constexpr double kFavourite = 0.175, kOther = (1 - 4 * kFavourite) / (kGestures - 4);
 constexpr std::array<int, kGestures> kMoodOfGesture = {
     1, 2,  // touching the face: tense; taking the hand off: absent
     1, 0,  // crossing fingers: tense; uncrossing: at ease

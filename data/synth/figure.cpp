@@ -67,7 +67,9 @@ Skeleton pose_skeleton(const Person& person, const Pose& pose, const Life& life)
   body.neck = body.up * (person.torso + 0.5f * life.breath);
   const float tilt = 0.5f * roll + pose.tilt, nod = 0.4f * lean + 0.35f * pose.pitch;
   body.head_up = {std::sin(tilt) * std::cos(nod), -std::cos(tilt) * std::cos(nod), std::sin(nod)};
-  body.head = body.neck + body.head_up * (person.neck + person.head.y - 2);
+  // The neck is behind the head's middle, so that a turned head goes to its side.
+  body.head =
+      body.neck + body.head_up * (person.neck + person.head.y - 2) + body.side * (2.0f * std::sin(pose.yaw));
   for (const int side : {0, 1})
     body.arms[static_cast<std::size_t>(side)] = pose_arm(person, pose, body, side);
   return body;
@@ -246,8 +248,11 @@ class BodyPainter {
     chair();
     draw_hair_behind(canvas_, person_, head_view());
     torso();
+    // A round collar goes behind the neck, the others lie on it.
+    const bool round_collar = person_.garment == Garment::crew_neck;
+    if (round_collar) collar();
     neck();
-    collar();
+    if (!round_collar) collar();
     for (const Arm& arm : body_.arms) upper_arm(arm);
     draw_head(canvas_, person_, scene_, head_view(), life_);
     desk();

@@ -12,14 +12,14 @@ struct Range {
 };
 
 // Where postures and gestures take place.
-constexpr Range kLean{-0.10f, 0.30f}, kPitch{-0.30f, 0.38f}, kYaw{0.0f, 0.75f}, kShoulders{0.0f, 9.0f};
+constexpr Range kLean{-0.10f, 0.30f}, kPitch{-0.30f, 0.38f}, kYaw{0.0f, 0.9f}, kShoulders{0.0f, 9.0f};
 
 float draw_value(Draws& draws, Range range) { return draws.uniform(range.low, range.high); }
 
 // A low and a high end within the range, apart by about half of it.
 Range draw_ends(Draws& draws, Range range, float amplitude) {
   const float width = range.high - range.low;
-  const float way = width * std::min(0.95f, draws.uniform(0.55f, 0.75f) * amplitude);
+  const float way = width * std::min(0.95f, draws.uniform(0.6f, 0.8f) * amplitude);
   const float low = range.low + (width - way) * draws.uniform();
   return {low, low + way};
 }
@@ -56,7 +56,7 @@ Pose draw_posture(Draws& draws, const Manner& manner) {
   pose.lean = draw_value(draws, kLean);
   pose.roll = draws.uniform(-0.05f, 0.05f);
   pose.shoulders = draw_value(draws, kShoulders) * draws.uniform();
-  pose.yaw = draws.sign() * draw_value(draws, kYaw) * draws.uniform();
+  pose.yaw = draws.sign() * draw_value(draws, kYaw) * draws.uniform() * 0.8f;
   pose.pitch = draw_value(draws, {kPitch.low * 0.7f, kPitch.high * 0.7f});
   pose.tilt = draws.uniform(-0.10f, 0.10f);
   pose.fingers = draws.chance(0.4f) ? 1.0f : draws.uniform(0, 0.2f);

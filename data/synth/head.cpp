@@ -51,12 +51,13 @@ class HeadPainter {
               {2.4f, 3.8f}, paint(person_.skin * 0.92f));
     }
     const bool bald = person_.hair_style == HairStyle::bald;
-    ellipse({0, -0.8f}, {head.x * 1.03f, head.y}, paint(bald ? person_.skin : person_.hair));
+    ellipse({-0.06f * turn * head.x, -0.8f}, {head.x * 1.03f, head.y},
+            paint(bald ? person_.skin : person_.hair));
     if (person_.hair_style == HairStyle::bun) {
       ellipse({-0.5f * turn * head.x, -head.y * 1.05f + 3 * view_.pitch}, {5.5f, 4.6f}, paint(person_.hair));
     }
     ellipse(
-        {0.27f * turn * head.x, (0.13f + 0.3f * view_.pitch) * head.y},
+        {0.32f * turn * head.x, (0.13f + 0.3f * view_.pitch) * head.y},
         {head.x * (0.93f - 0.05f * std::abs(turn)), head.y * (0.87f - 0.1f * std::max(0.0f, view_.pitch))},
         paint(person_.skin, 0.14f));
   }
@@ -72,7 +73,7 @@ class HeadPainter {
   void fringe() {
     const Vec2 head = person_.head;
     const float turn = std::sin(view_.yaw), low = (-0.66f + 0.3f * view_.pitch) * head.y;
-    const float x = 0.27f * turn * head.x;
+    const float x = 0.32f * turn * head.x;
     switch (person_.hair_style) {
       case HairStyle::bald:
         break;

@@ -77,12 +77,12 @@ void Motion::draw_ways(std::uint64_t seed, std::string_view name, std::span<cons
 }
 
 void Motion::add_gap(Draws& draws, const Pose& from, const Pose& to) {
-  const int length = 2 * kQuiet + 8 + draws.integer(9);
+  const int length = 2 * kQuiet + 11 + draws.integer(10);
   const float low = static_cast<float>(frames_ + kQuiet),
               high = static_cast<float>(frames_ + length - kQuiet - 1);
   Way way{from, to, {}, {}, 1};
   for (std::size_t part = 0; part < kParts; ++part) {
-    const float room = high - low, used = room * draws.uniform(0.75f, 1);
+    const float room = high - low, used = room * draws.uniform(0.85f, 1);
     way.start[part] = low + (room - used) * draws.uniform();
     way.end[part] = way.start[part] + used;
   }
@@ -131,7 +131,7 @@ float Motion::Wave::at(float frame) const {
 
 void Motion::draw_life(std::uint64_t seed, std::string_view name, const Tempo& tempo) {
   Draws draws(seed, name, "life");
-  constexpr float kSizes[] = {0.012f, 0.035f, 0.025f, 0.02f, 0.010f};
+  constexpr float kSizes[] = {0.012f, 0.03f, 0.022f, 0.02f, 0.010f};
   for (const float size : kSizes) {
     for (const float seconds : {draws.uniform(2.5f, 4), draws.uniform(5, 9)}) {
       waves_.push_back(

@@ -14,8 +14,12 @@ constexpr double kMeanGestures = 11, kVideosPerSubject = 1.65;
 
 // Numbers of gestures for each of a split's videos: between the limits, and clips in all.
 std::vector<int> draw_lengths(int clips, Draws& draws) {
-  const int videos = std::max(1, static_cast<int>(std::lround(clips / kMeanGestures)));
+  // 15 gestures fit neither one video nor two: the one is then longer.
+  const int longest = clips == kLongestVideo + 1 ? clips : kLongestVideo;
+  const int videos =
+      std::max((clips + longest - 1) / longest, static_cast<int>(std::lround(clips / kMeanGestures)));
   std::vector<int> lengths;
+  lengths.reserve(static_cast<std::size_t>(videos));
   for (int i = 0; i < videos; ++i) lengths.push_back(clips * (i + 1) / videos - clips * i / videos);
   for (int i = 0; i < 4 * videos; ++i) {
     int& from = lengths[static_cast<std::size_t>(draws.integer(videos))];

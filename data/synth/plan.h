@@ -9,7 +9,7 @@
 namespace mg::synth {
 
 inline constexpr int kMinClips = 24, kMaxClips = 1000000;
-inline constexpr int kShortestVideo = 8, kLongestVideo = 14;  // gestures
+inline constexpr int kShortestVideo = 8, kLongestVideo = 14;  // gestures; 15 where that is all a split has
 
 struct RecordingPlan {
   std::string name, subject;

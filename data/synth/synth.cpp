@@ -106,10 +106,11 @@ std::vector<Spans> write_videos(const std::vector<RecordingPlan>& plans, const S
       }
     }
   };
-  std::vector<std::thread> others;
-  for (int i = 1; i < options.threads; ++i) others.emplace_back(work);
-  work();
-  for (std::thread& thread : others) thread.join();
+  {
+    std::vector<std::jthread> others;  // joined at the end of this block, however it is left
+    for (int i = 1; i < options.threads; ++i) others.emplace_back(work);
+    work();
+  }
   if (fault) std::rethrow_exception(fault);
   return spans;
 }
@@ -224,10 +225,15 @@ bool is_made(const SynthOptions& options, SynthResult& result) {
                 options.out.string(), truth["made_with"].dump(), marker_of(options).dump());
   }
   std::vector<fs::path> files = {result.manifest, result.emotions};
-  for (const Json& video : truth["videos"]) {
-    files.push_back(options.out / "videos" / (video.value("video", "") + ".mp4"));
-    result.clips += static_cast<std::int64_t>(video.value("gestures", Json::array()).size());
-    ++result.videos;
+  try {
+    for (const Json& video : truth["videos"]) {
+      files.push_back(options.out / "videos" / (video.at("video").get<std::string>() + ".mp4"));
+      result.clips += static_cast<std::int64_t>(video.at("gestures").size());
+      ++result.videos;
+    }
+  } catch (const Json::exception& fault) {
+    throw Error(ExitCode::usage, "{}: expected the truth of a synthetic data set: {}", result.truth.string(),
+                fault.what());
   }
   for (const fs::path& file : files) {
     if (!fs::exists(file)) {

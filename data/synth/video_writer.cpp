@@ -26,7 +26,7 @@ struct Free {
 };
 
 std::uint8_t to_byte(float value) {
-  return static_cast<std::uint8_t>(std::clamp(value, 0.0f, 255.0f) + 0.5f);
+  return static_cast<std::uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f));
 }
 
 // BT.601, limited range; chroma is the mean of 2 x 2 pixels.
