@@ -1,4 +1,5 @@
-// What a classifier's scores say: accuracies, per-class figures, confusion, and the constant predictor beside.
+// What a classifier's scores say: accuracies, per-class figures, confusion, and the constant predictor
+// beside.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ struct ClassFigures {
 struct Classification {
   std::int64_t n = 0;
   double top1 = 0, top5 = 0;
-  double mean_class = 0;  // mean recall over the classes that occur
-  double macro_f1 = 0;    // mean F1 over the classes that occur or are predicted
+  double mean_class = 0;               // mean recall over the classes that occur
+  double macro_f1 = 0;                 // mean F1 over the classes that occur or are predicted
   double top1_low = 0, top1_high = 0;  // Wilson score interval of top1, 95 %
   std::vector<std::string> labels;
   std::vector<std::vector<std::int64_t>> confusion;  // [true][predicted]
@@ -34,8 +35,8 @@ struct Classification {
 Classification classify(std::span<const float> scores, std::span<const std::int32_t> targets,
                         const std::vector<std::string>& labels);
 
-// Keys: n, top1, top5, mean_class, macro_f1, top1_interval [low, high], labels, confusion, per_class (array of
-// label, n, recall, precision, f1), constant (label, top1, top5).
+// Keys: n, top1, top5, mean_class, macro_f1, top1_interval [low, high], labels, confusion, per_class (array
+// of label, n, recall, precision, f1), constant (label, top1, top5).
 nlohmann::ordered_json to_json(const Classification& c);
 
 // A table for people: the figures, the constant predictor beside; with per_class a line a class.
