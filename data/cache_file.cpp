@@ -84,6 +84,13 @@ PropertiesId file_access() {
   return access;
 }
 
+// Creation properties without times, so that equal clips make equal files.
+PropertiesId without_times(hid_t kind) {
+  PropertiesId creation(H5Pcreate(kind));
+  H5Pset_obj_track_times(creation.get(), false);
+  return creation;
+}
+
 TypeId text_type(std::size_t bytes) {
   TypeId type(H5Tcopy(H5T_C_S1));
   H5Tset_size(type.get(), std::max<std::size_t>(bytes, 1));
@@ -268,8 +275,10 @@ CacheWriter::CacheWriter(const fs::path& path, const std::string& decode) {
   auto state = std::make_unique<State>();  // closed under the lock, should the rest fail
   State& s = *state;
   s.path = path.string();
-  s.file = FileId(s.check(H5Fcreate(s.path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, file_access().get())));
-  s.clips = GroupId(s.check(H5Gcreate2(s.file.get(), "clips", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT)));
+  s.file = FileId(s.check(
+      H5Fcreate(s.path.c_str(), H5F_ACC_TRUNC, without_times(H5P_FILE_CREATE).get(), file_access().get())));
+  s.clips = GroupId(s.check(
+      H5Gcreate2(s.file.get(), "clips", H5P_DEFAULT, without_times(H5P_GROUP_CREATE).get(), H5P_DEFAULT)));
   s.write(s.file.get(), "format", std::string(kFormat));
   s.write(s.file.get(), "schema", kSchema);
   s.write(s.file.get(), "decode", decode);
@@ -287,10 +296,9 @@ void CacheWriter::add(const CacheEntry& e, const std::uint8_t* rgb) {
   const std::array<hsize_t, 4> dims{static_cast<hsize_t>(e.count), static_cast<hsize_t>(e.height),
                                     static_cast<hsize_t>(e.width), 3};
   const SpaceId space(s.check(H5Screate_simple(4, dims.data(), nullptr)));
-  const PropertiesId creation(s.check(H5Pcreate(H5P_DATASET_CREATE)));
+  const PropertiesId creation = without_times(H5P_DATASET_CREATE);
   H5Pset_layout(creation.get(), H5D_CONTIGUOUS);
   H5Pset_fill_time(creation.get(), H5D_FILL_TIME_NEVER);
-  H5Pset_obj_track_times(creation.get(), false);  // equal clips make equal files
   const DatasetId dataset(
       s.check(H5Dcreate2(s.clips.get(), fmt::format("{:08}", s.count).c_str(), H5T_STD_U8LE, space.get(),
                          H5P_DEFAULT, creation.get(), H5P_DEFAULT)));
