@@ -248,7 +248,7 @@ class Builder {
   }
 
   void note(const Clip& clip, const std::string& fault) {
-    if (!fault.empty() && build_.on_bad == OnBad::stop) stop_at(clip, fault);
+    if (!fault.empty() && build_.on_bad == OnBad::stop) stop_at(build_, clip, fault);
     if (fault.empty()) ++good_;
     if (!fault.empty() && first_fault_.empty()) first_fault_ = fault;
     ++done_;
@@ -267,8 +267,8 @@ class Builder {
 
 }  // namespace
 
-void stop_at(const Clip& clip, const std::string& reason) {
-  throw Error(ExitCode::data, "manifest line {}: clip {}: {}", clip.line, clip.name, reason);
+void stop_at(const CacheBuild& build, const Clip& clip, const std::string& reason) {
+  throw Error(ExitCode::data, "{}:{}: {}", build.manifest.string(), clip.line, reason);
 }
 
 CachedClips find_or_build(const fs::path& path, const CacheBuild& build) {
@@ -290,7 +290,7 @@ CachedClips find_or_build(const fs::path& path, const CacheBuild& build) {
   CachedClips found{std::move(cache.file), {}, built};
   for (std::size_t i = 0; i < build.clips.size(); ++i) {
     if (!matches.entry[i])
-      stop_at(build.clips[i], build.clips[i].path.string() + ": changed while the cache was made");
+      stop_at(build, build.clips[i], build.clips[i].path.string() + ": changed while the cache was made");
     found.entries.push_back(cache.entries[*matches.entry[i]]);
   }
   return found;

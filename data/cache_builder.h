@@ -19,6 +19,7 @@ struct CachedClips {
 // As FrameCache::open says.
 CachedClips find_or_build(const std::filesystem::path& path, const CacheBuild& build);
 
-[[noreturn]] void stop_at(const Clip& clip, const std::string& reason);
+// Throws the Error of a bad clip, which names the manifest and its line.
+[[noreturn]] void stop_at(const CacheBuild& build, const Clip& clip, const std::string& reason);
 
 }  // namespace mg

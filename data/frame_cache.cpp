@@ -35,7 +35,7 @@ FrameCache FrameCache::open(const fs::path& path, const CacheBuild& build) {
   for (std::size_t i = 0; i < build.clips.size(); ++i) {
     const std::string& fault = found.entries[i].fault;
     if (fault.empty()) continue;
-    if (build.on_bad == OnBad::stop) stop_at(build.clips[i], fault);
+    if (build.on_bad == OnBad::stop) stop_at(build, build.clips[i], fault);
     state->bad.push_back({build.clips[i].line, build.clips[i].name, fault});
   }
   if (state->bad.size() == build.clips.size()) {

@@ -24,6 +24,7 @@ struct BadClip {
 };
 
 struct CacheBuild {
+  std::filesystem::path manifest;  // where the clips come from, for messages
   std::vector<Clip> clips;
   DecodeSpec spec;
   OnBad on_bad = OnBad::stop;

@@ -34,7 +34,8 @@ void write_problems(const std::filesystem::path& file, const std::vector<BadClip
 GestureData::GestureData(const DataOptions& options, const Config& config)
     : manifest_(read_manifest(options.manifest)) {
   if (!options.split.empty()) manifest_.clips = clips_of_split(manifest_, options.split);
-  CacheBuild build{.clips = manifest_.clips,
+  CacheBuild build{.manifest = options.manifest,
+                   .clips = manifest_.clips,
                    .spec = decode_spec(config),
                    .on_bad = options.on_bad,
                    .threads = CpuStream(config.small("threads")).threads(),

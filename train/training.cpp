@@ -145,6 +145,12 @@ void train_run(const TrainOptions& options, const Config& config) {
   if (options.stage == "emotion" && options.emotions.empty()) {
     throw Error(ExitCode::usage, "--stage emotion needs --emotion E.csv");
   }
+  const bool follows = options.stage == "classifier" || options.stage == "emotion";
+  if (follows && !std::filesystem::exists(options.run / "config.toml")) {
+    throw Error(ExitCode::checkpoint,
+                "{}: no run to continue: --stage {} needs the contrastive stage, train it first",
+                options.run.string(), options.stage);
+  }
   // What is wrong shows before hours of decoding, and before a folder is made.
   RunDirectory::check(options.run, options.resume);
   contrastive_model_config(config, 1);

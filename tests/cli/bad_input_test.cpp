@@ -4,8 +4,8 @@
 
 #include <fstream>
 
-#include "engine/file.h"
 #include "cli/mgtrain_command.h"
+#include "engine/file.h"
 
 namespace mg::test {
 
@@ -144,6 +144,7 @@ TEST_CASE("wrong keys, runs and files") {
   check_error(train({"--config", folder / "none.toml"}), 3, {"none.toml"});
   check_error(train({"--stage", "emotion"}), 2, {"--emotion"});
   check_error(train({"--preset", "nano", "--stage", "classifier"}), 5, {"contrastive", "train it first"});
+  CHECK(!fs::exists(run));
   check_error(train({"--emotion", folder / "none.csv"}), 4, {"none.csv"});
   check_error(mgtrain({"train", "--manifest", folder / "none.csv", "--run", run}), 4, {"none.csv"});
   check_error(mgtrain({"eval", "--run", folder / "norun", "--manifest", manifest}), 2,

@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
-#include "engine/file.h"
 #include "cli/mgtrain_command.h"
+#include "engine/file.h"
 
 namespace mg::test {
 

@@ -25,6 +25,7 @@ struct VideoSet {
 
   VideoSet() {
     for (const char* name : {"a.mp4", "b.mp4", "c.mp4"}) make(name, 12);
+    build.manifest = "list.csv";
     build.spec = kSpec;
     build.threads = 2;
     build.clips = {clip_of(folder.path / "a.mp4", 2), clip_of(folder.path / "b.mp4", 3),
@@ -173,7 +174,7 @@ TEST_CASE("cache: a bad clip stops with manifest line and name, or is skipped an
   write_text(set.folder.path / "b.mp4", "no video");
   set.build.clips[3].frames = FrameRange{5, 12};
   const std::string error = set.error();
-  CHECK_MESSAGE(contains(error, "manifest line 3: clip b.mp4: "), error);
+  CHECK_MESSAGE(contains(error, "list.csv:3: " + (set.folder.path / "b.mp4").string() + ": "), error);
   CHECK_FALSE(fs::exists(set.cache));
   CHECK_FALSE(fs::exists(set.cache.string() + ".tmp"));
 
@@ -191,7 +192,7 @@ TEST_CASE("cache: a bad clip stops with manifest line and name, or is skipped an
     CHECK(contains(data_error([&] { cache.read(1); }), "clip b.mp4 was skipped"));
   }
   set.build.on_bad = OnBad::stop;
-  CHECK(contains(set.error(), "manifest line 3: clip b.mp4: "));
+  CHECK(contains(set.error(), "list.csv:3: " + (set.folder.path / "b.mp4").string() + ": "));
   // The file is mended: the clip is tried again.
   set.make("b.mp4", 5);
   set.build.clips.pop_back();

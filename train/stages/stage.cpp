@@ -119,7 +119,7 @@ class StageRun {
         fmt::format("epoch {}/{}  loss {:.4f}{}", plan.epoch + 1, options_.epochs, loss, val_note_));
     nlohmann::ordered_json line{{"kind", "train"},
                                 {"step", plan.step + 1},
-                                {"epoch", plan.epoch},
+                                {"epoch", plan.epoch + 1},
                                 {"loss", loss},
                                 {"lr", stage_.optimizer().groups().front().lr * factor},
                                 {"gradient_norm", result.gradient_norm},
@@ -134,7 +134,7 @@ class StageRun {
     if (!figures) return;
     log_.write({{"kind", "eval"},
                 {"step", step + 1},
-                {"epoch", epoch},
+                {"epoch", epoch + 1},
                 {"split", "val"},
                 {"top1", figures->top1},
                 {"top5", figures->top5}});
