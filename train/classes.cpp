@@ -15,18 +15,21 @@ std::vector<GestureClass> gesture_classes(const std::vector<Clip>& clips) {
   std::map<std::string, std::string> captions;
   for (const Clip& clip : clips) captions.emplace(clip.label, clip.caption);
   std::vector<GestureClass> classes;
+  classes.reserve(captions.size());
   for (const auto& [label, caption] : captions) classes.push_back({label, caption});
   return classes;
 }
 
 std::vector<std::string> labels_of(const std::vector<GestureClass>& classes) {
   std::vector<std::string> labels;
+  labels.reserve(classes.size());
   for (const GestureClass& c : classes) labels.push_back(c.label);
   return labels;
 }
 
 std::vector<std::string> captions_of(const std::vector<GestureClass>& classes) {
   std::vector<std::string> captions;
+  captions.reserve(classes.size());
   for (const GestureClass& c : classes) captions.push_back(c.caption);
   return captions;
 }
@@ -44,6 +47,14 @@ std::vector<std::int32_t> class_numbers(const Manifest& manifest, const std::vec
     numbers.push_back(static_cast<std::int32_t>(found - labels.begin()));
   }
   return numbers;
+}
+
+std::vector<std::int32_t> select(const std::vector<std::int32_t>& labels,
+                                 const std::vector<std::int64_t>& clips) {
+  std::vector<std::int32_t> selected(clips.size());
+  std::transform(clips.begin(), clips.end(), selected.begin(),
+                 [&](std::int64_t clip) { return labels[static_cast<std::size_t>(clip)]; });
+  return selected;
 }
 
 namespace {

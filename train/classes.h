@@ -24,6 +24,10 @@ std::vector<std::string> captions_of(const std::vector<GestureClass>& classes);
 // the nearest label.
 std::vector<std::int32_t> class_numbers(const Manifest& manifest, const std::vector<GestureClass>& classes);
 
+// The labels of some clips, by number.
+std::vector<std::int32_t> select(const std::vector<std::int32_t>& labels,
+                                 const std::vector<std::int64_t>& clips);
+
 // classes.json. What cannot be read is an Error(ExitCode::checkpoint).
 void write_classes(const std::filesystem::path& file, const std::vector<GestureClass>& classes);
 std::vector<GestureClass> read_classes(const std::filesystem::path& file);

@@ -84,7 +84,7 @@ Config Config::from_preset(const std::string& name) {
     if (preset.name != name) continue;
     Config config;
     config.set("preset=" + name);
-    for (const auto& [key, value] : preset.values) config.set(key + "=" + value);
+    for (const auto& [key, value] : preset.values) config.set(fmt::format("{}={}", key, value));
     return config;
   }
   throw Error(ExitCode::config, "--preset: expected one of {}, got '{}'", fmt::join(names, ", "), name);

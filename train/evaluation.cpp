@@ -69,8 +69,7 @@ Evaluation evaluate_gestures(Context& ctx, GestureModel& model, const GestureDat
                              const std::string& split, GestureMode mode, bool shuffle_frames) {
   const std::vector<std::int64_t> clips = data.numbers_of_split(split);
   const std::vector<std::int32_t> labels = class_numbers(data.manifest(), model.classes());
-  std::vector<std::int32_t> targets;
-  for (std::int64_t clip : clips) targets.push_back(labels[static_cast<std::size_t>(clip)]);
+  const std::vector<std::int32_t> targets = select(labels, clips);
   Evaluation result;
   result.figures =
       classify(scores_of(ctx, model, data, clips, mode, shuffle_frames), targets, labels_of(model.classes()));
@@ -110,8 +109,7 @@ Evaluation evaluate_emotions(Context& ctx, const RunDirectory& run, GestureModel
   if (samples.empty()) {
     throw Error(ExitCode::data, "{}: no video is in the split '{}'", emotions.string(), split);
   }
-  std::vector<std::int32_t> targets;
-  for (const EmotionSample& sample : samples) targets.push_back(sample.emotion);
+  const std::vector<std::int32_t> targets = emotions_of(samples);
   Evaluation result;
   result.figures = classify(
       emotion_scores(ctx, transformer, samples, static_cast<std::int64_t>(names.size())), targets, names);

@@ -34,7 +34,8 @@ Value attention(Context& ctx, const Value& q, const Value& k, const Value& v,
                            .dropout = ctx.training ? options.dropout : 0.0f,
                            .key = ctx.random(options.site),
                            .sample_offset = ctx.sample_offset};
-  if (problem.scale == 0) problem.scale = 1.0f / std::sqrt(static_cast<float>(qs[2] / options.heads));
+  const std::int64_t head_dim = qs[2] / options.heads;
+  if (problem.scale == 0) problem.scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
   Tensor y = ctx.empty(qs);
   Tensor lse = ctx.empty({qs[0] * options.heads * qs[1]}, Layout::dense);
   ctx.run([&](auto& s) { attention_forward({problem, y.view(), lse.f32()}, s); });

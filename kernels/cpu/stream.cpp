@@ -113,7 +113,7 @@ void CpuStream::parallel_for(std::int64_t count, const std::function<void(std::i
 }
 
 float* CpuStream::scratch(int worker, int slot, std::size_t floats) {
-  auto& slots = state_->buffers.at(static_cast<std::size_t>(worker + 1));
+  auto& slots = state_->buffers.at(static_cast<std::size_t>(worker) + 1);
   return slots.at(static_cast<std::size_t>(slot)).grow(floats);
 }
 

@@ -9,7 +9,7 @@
 #include "data/synth/emotion_chain.h"
 #include "data/synth/plan.h"
 #include "data/synth/recording.h"
-#include "synth_test_files.h"
+#include "data/synth_test_files.h"
 
 namespace mg {
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "train/classes.h"
 #include "train/metrics.h"
 #include "train/progress.h"
 #include "train/settings.h"
@@ -13,13 +14,6 @@ namespace {
 std::vector<ParameterGroup> parameter_groups(Classifier& classifier, const Config& config) {
   return {{"classifier", classifier.parameters(), config.real("classifier.lr"),
            config.real("classifier.weight_decay")}};
-}
-
-std::vector<std::int32_t> labels_at(const std::vector<std::int32_t>& labels,
-                                    const std::vector<std::int64_t>& clips) {
-  std::vector<std::int32_t> all;
-  for (std::int64_t clip : clips) all.push_back(labels[static_cast<std::size_t>(clip)]);
-  return all;
 }
 
 }  // namespace
@@ -55,12 +49,12 @@ ClassifierStage::ClassifierStage(Context& ctx, ContrastiveModel& encoder, Classi
     const ClipViews augmented{.loader = loader, .augment = &key};
     const Tensor embeddings = clip_embeddings(ctx, encoder, augmented, train);
     std::copy_n(embeddings.f32(), embeddings.count(), train_.f32() + view * embeddings.count());
-    const std::vector<std::int32_t> some = labels_at(labels, train);
+    const std::vector<std::int32_t> some = select(labels, train);
     train_labels_.insert(train_labels_.end(), some.begin(), some.end());
     progress.update((view + 1) * count);
   }
   val_ = clip_embeddings(ctx, encoder, {.loader = loader}, val);
-  val_labels_ = labels_at(labels, val);
+  val_labels_ = select(labels, val);
 }
 
 StageOptions ClassifierStage::options() const {

@@ -169,8 +169,7 @@ std::optional<StageFigures> ContrastiveStage::evaluate(std::int64_t epoch, bool 
   const std::int64_t every = config_.integer("contrastive.eval_every");
   if (val_.empty() || !(last || (every > 0 && (epoch + 1) % every == 0))) return {};
   const ClipViews views{.loader = val_loader_, .batch = config_.integer("contrastive.batch")};
-  std::vector<std::int32_t> targets;
-  for (std::int64_t clip : val_) targets.push_back(labels_[static_cast<std::size_t>(clip)]);
+  const std::vector<std::int32_t> targets = select(labels_, val_);
   const std::vector<float> scores = similarity_scores(ctx_, model_, class_texts_, views, val_);
   const Classification c =
       classify(scores, targets, std::vector<std::string>(static_cast<std::size_t>(class_texts_.count)));

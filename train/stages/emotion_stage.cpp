@@ -77,6 +77,12 @@ std::vector<EmotionSample> emotion_samples(const EmotionLabels& labels,
   return samples;
 }
 
+std::vector<std::int32_t> emotions_of(const std::vector<EmotionSample>& samples) {
+  std::vector<std::int32_t> emotions(samples.size());
+  std::transform(samples.begin(), samples.end(), emotions.begin(), [](const auto& s) { return s.emotion; });
+  return emotions;
+}
+
 std::vector<float> emotion_scores(Context& ctx, EmotionTransformer& model,
                                   const std::vector<EmotionSample>& samples, std::int64_t emotions) {
   const Restore<Tape*> no_tape(ctx.tape, nullptr);
@@ -146,9 +152,7 @@ double EmotionStage::forward_backward(const StepPlan& plan) {
 
 std::optional<StageFigures> EmotionStage::evaluate(std::int64_t, bool) {
   if (val_.empty()) return {};
-  std::vector<std::int32_t> targets;
-  for (const EmotionSample& sample : val_) targets.push_back(sample.emotion);
-  const Classification c = classify(emotion_scores(ctx_, model_, val_, emotions_), targets,
+  const Classification c = classify(emotion_scores(ctx_, model_, val_, emotions_), emotions_of(val_),
                                     std::vector<std::string>(static_cast<std::size_t>(emotions_)));
   return StageFigures{c.top1, c.top5};
 }

@@ -26,6 +26,8 @@ std::vector<EmotionSample> emotion_samples(const EmotionLabels& labels,
                                            const std::vector<std::int32_t>& gestures,
                                            std::int64_t max_length);
 
+std::vector<std::int32_t> emotions_of(const std::vector<EmotionSample>& samples);
+
 // Emotions that occur, sorted.
 std::vector<std::string> distinct_emotions(const EmotionLabels& labels);
 

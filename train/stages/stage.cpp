@@ -66,9 +66,12 @@ class StageRun {
     for (std::int64_t step = first_; step < total; ++step) {
       while (requested < std::min(total, step + kPrefetchedSteps))
         stage_.prefetch(planner_.plan(requested++));
-      train_step(planner_.plan(step), progress);
+      const double loss = train_step(planner_.plan(step), progress);
       const bool epoch_ends = (step + 1) % planner_.steps_per_epoch() == 0;
       if (epoch_ends) evaluate(step);
+      progress.update((step + 1) * options_.samples / planner_.steps_per_epoch(),
+                      fmt::format("epoch {}/{}  loss {:.4f}{}", step / planner_.steps_per_epoch() + 1,
+                                  options_.epochs, loss, val_note_));
       const std::int64_t every = run_.config().integer("checkpoint.every");
       const bool due = every > 0 ? (step + 1) % every == 0 : epoch_ends;
       const int signal = InterruptGuard::signal();
@@ -100,7 +103,7 @@ class StageRun {
     return step;
   }
 
-  void train_step(const StepPlan& plan, Progress& progress) {
+  double train_step(const StepPlan& plan, const Progress& progress) {
     const auto warmup =
         static_cast<std::int64_t>(std::llround(options_.warmup * static_cast<double>(planner_.steps())));
     const double factor = schedule_factor(options_.schedule, plan.step, planner_.steps(), warmup);
@@ -114,9 +117,6 @@ class StageRun {
                   "smaller learning rate, or {}.max_norm",
                   stage_.name(), plan.step, kSkippedStepsAllowed, stage_.name());
     }
-    progress.update(
-        (plan.step + 1) * options_.samples / planner_.steps_per_epoch(),
-        fmt::format("epoch {}/{}  loss {:.4f}{}", plan.epoch + 1, options_.epochs, loss, val_note_));
     nlohmann::ordered_json line{{"kind", "train"},
                                 {"step", plan.step + 1},
                                 {"epoch", plan.epoch + 1},
@@ -126,6 +126,7 @@ class StageRun {
                                 {"clips_per_second", progress.rate()}};
     if (result.skipped) line["skipped"] = true;
     log_.write(std::move(line));
+    return loss;
   }
 
   void evaluate(std::int64_t step) {
