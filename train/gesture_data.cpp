@@ -41,7 +41,12 @@ GestureData::GestureData(const DataOptions& options, const Config& config)
                    .threads = CpuStream(config.small("threads")).threads(),
                    .progress = progress_callback("decoding", "clips")};
   const auto path = options.cache.empty() ? default_cache(options, build.spec) : options.cache;
-  frames_ = std::make_unique<FrameCache>(FrameCache::open(path, build));
+  try {
+    frames_ = std::make_unique<FrameCache>(FrameCache::open(path, build));
+  } catch (const Error& e) {
+    if (e.code() != ExitCode::failure) throw;
+    throw Error(e.code(), "{} (the frame cache; --cache FILE puts it elsewhere)", e.what());
+  }
   build.progress = {};  // ends its line
   for (const BadClip& bad : frames_->bad_clips()) {
     std::fprintf(stderr, "%s:%lld: %s: left out: %s\n", options.manifest.c_str(),

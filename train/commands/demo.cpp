@@ -58,7 +58,7 @@ struct DemoCommand {
       std::printf("  %-38s %5lld  %6.1f %%  %6.1f %%  %s\n", name, static_cast<long long>(c.n), c.top1,
                   c.constant_top1, note.c_str());
     };
-    std::printf("test split, actors never seen in training        n     top-1  constant\n");
+    std::printf("%-40s %5s  %8s  %8s\n", "test split, actors never seen before", "n", "top-1", "constant");
     row("gesture by similarity to its text", similarity.figures,
         fmt::format("top-5 {:.1f} %", similarity.figures.top5));
     row("gesture by classifier", classifier.figures, fmt::format("top-5 {:.1f} %", classifier.figures.top5));
