@@ -56,7 +56,7 @@ TEST_CASE("a wrong command line is usage") {
 }
 
 TEST_CASE("a wrong manifest is named with its line, and leaves no run and no cache") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   fs::create_directories(folder / "empty");
   write_whole_file(folder / "text.mp4", "this is not a video\n");
   const fs::path video = fs::directory_iterator(synthetic_data().folder / "synth/videos")->path();
@@ -94,7 +94,7 @@ TEST_CASE("a wrong manifest is named with its line, and leaves no run and no cac
     check_error(output, c.code, c.parts);
     CHECK(output.out.empty());
     CHECK(!fs::exists(folder / "run/ckpt"));
-    for (const auto& entry : fs::directory_iterator(folder.path())) {
+    for (const auto& entry : fs::directory_iterator(folder.path)) {
       CHECK(entry.path().extension() != ".tmp");
     }
     fs::remove_all(folder / "run");
@@ -102,7 +102,7 @@ TEST_CASE("a wrong manifest is named with its line, and leaves no run and no cac
 }
 
 TEST_CASE("bad clips can be skipped, and are named") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const fs::path video = fs::directory_iterator(synthetic_data().folder / "synth/videos")->path();
   write_whole_file(folder / "text.mp4", "this is not a video\n");
   write_whole_file(folder / "m.csv", "clip,label,start_frame,end_frame,split\n" + video.string() +
@@ -122,7 +122,7 @@ TEST_CASE("bad clips can be skipped, and are named") {
 }
 
 TEST_CASE("a foreign cache is refused and left alone") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_whole_file(folder / "cache.h5", "somebody's notes\n");
   check_error(mgtrain({"cache", "--preset", "nano", "--manifest", synthetic_data().manifest, "--cache",
                        folder / "cache.h5"}),
@@ -131,7 +131,7 @@ TEST_CASE("a foreign cache is refused and left alone") {
 }
 
 TEST_CASE("wrong keys, runs and files") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const std::string manifest = synthetic_data().manifest, run = folder / "run";
   const auto train = [&](std::vector<std::string> more) {
     std::vector<std::string> all{"train", "--manifest", manifest, "--run", run};

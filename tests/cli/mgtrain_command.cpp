@@ -43,7 +43,7 @@ int exit_status(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status
 Output mgtrain(const std::vector<std::string>& arguments) { return mgtrain_signalled(arguments, 0, 0); }
 
 Output mgtrain_signalled(const std::vector<std::string>& arguments, int milliseconds, int signal) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const pid_t child = start(arguments, folder / "out", folder / "err");
   int status = 0;
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "temp_folder.h"
+#include "temporary_folder.h"
 
 namespace mg::test {
 
@@ -21,7 +21,7 @@ Output mgtrain(const std::vector<std::string>& arguments);
 Output mgtrain_signalled(const std::vector<std::string>& arguments, int milliseconds, int signal);
 
 struct DataSet {
-  TempFolder folder;
+  TemporaryFolder folder;
   std::string manifest, emotions, truth;
 };
 // 96 synthetic clips, made once.

@@ -14,21 +14,15 @@
 #include "engine/file.h"
 #include "engine/layers.h"
 #include "engine/optimizer.h"
+#include "temporary_folder.h"
 
 namespace mg {
 
 namespace fs = std::filesystem;
 
-namespace {
+using test::TemporaryFolder;
 
-struct TemporaryFolder {
-  fs::path path = fs::temp_directory_path() / fmt::format("mg_checkpoint_{}", ::getpid());
-  TemporaryFolder() {
-    fs::remove_all(path);
-    fs::create_directories(path);
-  }
-  ~TemporaryFolder() { fs::remove_all(path); }
-};
+namespace {
 
 // Two layers and an optimizer, trained for a step so that nothing is at its start.
 class Small : public Module {

@@ -9,22 +9,17 @@
 #include <vector>
 
 #include "engine/file.h"
+#include "temporary_folder.h"
 
 namespace mg {
 
 namespace fs = std::filesystem;
 
+using test::TemporaryFolder;
+
 namespace {
 
 // A folder of its own for a test, removed afterwards.
-struct TemporaryFolder {
-  fs::path path = fs::temp_directory_path() / fmt::format("mg_safetensors_{}", ::getpid());
-  TemporaryFolder() {
-    fs::remove_all(path);
-    fs::create_directories(path);
-  }
-  ~TemporaryFolder() { fs::remove_all(path); }
-};
 
 Tensor filled(Shape shape, Layout layout = Layout::dense) {
   Tensor t(heap_allocator(), shape, layout);

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "engine/file.h"
-#include "temp_folder.h"
+#include "temporary_folder.h"
 #include "train/settings.h"
 
 namespace mg {
@@ -50,7 +50,7 @@ TEST_CASE("every key is named once, documented, and its default is within its ra
 }
 
 TEST_CASE("a configuration reads back from its own TOML as it was, whatever its texts hold") {
-  test::TempFolder folder;
+  test::TemporaryFolder folder;
   for (const Preset& preset : presets()) {
     Config config = Config::from_preset(preset.name);
     config.set("text.vocabulary=a \"quoted\" \\ name\twith tab\nand line");
@@ -65,7 +65,7 @@ TEST_CASE("a configuration reads back from its own TOML as it was, whatever its 
 }
 
 TEST_CASE("later values win, and differences name both sides") {
-  test::TempFolder folder;
+  test::TemporaryFolder folder;
   write_whole_file(folder / "c.toml", "seed = 5\n[video]\nframes = 12\nsize = 48\n");
   Config config = Config::from_preset("nano");
   CHECK(config.integer("video.frames") == 8);
@@ -93,7 +93,7 @@ TEST_CASE("a wrong key or value is named with its place") {
   CHECK(contains(config_error([&] { config.set("video.frames"); }), "section.name=value"));
   CHECK(contains(config_error([&] { Config::from_preset("minni"); }), "mini"));
 
-  test::TempFolder folder;
+  test::TemporaryFolder folder;
   const auto load = [&](const std::string& text) {
     write_whole_file(folder / "bad.toml", text);
     return config_error([&] { config.load_file(folder / "bad.toml"); });

@@ -11,7 +11,7 @@
 
 #include "engine/file.h"
 #include "engine/layers.h"
-#include "temp_folder.h"
+#include "temporary_folder.h"
 #include "train/metrics_log.h"
 
 namespace mg {
@@ -119,7 +119,7 @@ TEST_CASE("few samples make one step an epoch") {
 
 TEST_CASE(
     "a stage that is cut off at any step continues to the same bits, and its record has no step twice") {
-  test::TempFolder folder;
+  test::TemporaryFolder folder;
   Config config;
   Context ctx{CpuStream(1)};
   SmallStage whole(ctx);
@@ -157,7 +157,7 @@ TEST_CASE(
 }
 
 TEST_CASE("gradients that stay not finite end the training") {
-  test::TempFolder folder;
+  test::TemporaryFolder folder;
   Context ctx{CpuStream(1)};
   RunDirectory run(folder / "run", Config(), false);
   SmallStage stage(ctx);
@@ -169,7 +169,7 @@ TEST_CASE("gradients that stay not finite end the training") {
 }
 
 TEST_CASE("a run's folder is not taken twice, and not continued with another configuration") {
-  test::TempFolder folder;
+  test::TemporaryFolder folder;
   const Config config;
   const auto path = folder / "run";
   {
@@ -187,7 +187,7 @@ TEST_CASE("a run's folder is not taken twice, and not continued with another con
 }
 
 TEST_CASE("the record drops a line that was cut off") {
-  test::TempFolder folder;
+  test::TemporaryFolder folder;
   const auto path = folder / "metrics.jsonl";
   write_whole_file(
       path, "{\"stage\": \"a\", \"step\": 1}\n{\"stage\": \"b\", \"step\": 9}\n{\"stage\": \"a\", \"st");

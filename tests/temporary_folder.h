@@ -9,26 +9,23 @@
 
 namespace mg::test {
 
-class TempFolder {
- public:
-  TempFolder() {
+struct TemporaryFolder {
+  std::filesystem::path path;
+
+  TemporaryFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "mg_test_XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr)
       throw std::runtime_error("cannot make a folder for the test: " + name);
-    path_ = name;
+    path = name;
   }
-  ~TempFolder() {
+  ~TemporaryFolder() {
     std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    std::filesystem::remove_all(path, ignored);
   }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
+  std::filesystem::path operator/(const std::string& name) const { return path / name; }
 };
 
 }  // namespace mg::test
