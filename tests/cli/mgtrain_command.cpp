@@ -40,20 +40,23 @@ int exit_status(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status
 
 }  // namespace
 
-Output mgtrain(const std::vector<std::string>& arguments) { return mgtrain_signalled(arguments, 0, 0); }
+Output mgtrain(const std::vector<std::string>& arguments) {
+  return mgtrain_signalled(
+      arguments, [] { return true; }, 0);  // 0: no signal
+}
 
-Output mgtrain_signalled(const std::vector<std::string>& arguments, int milliseconds, int signal) {
+Output mgtrain_signalled(const std::vector<std::string>& arguments, const std::function<bool()>& due,
+                         int signal) {
   const TemporaryFolder folder;
   const pid_t child = start(arguments, folder / "out", folder / "err");
   int status = 0;
-  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
   bool ended = false;
-  while (signal != 0 && !ended && std::chrono::steady_clock::now() < end) {
+  while (!ended && !due()) {
     ended = ::waitpid(child, &status, WNOHANG) == child;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   if (!ended) {
-    if (signal != 0) ::kill(child, signal);
+    ::kill(child, signal);
     ::waitpid(child, &status, 0);
   }
   return {exit_status(status), read_whole_file(folder / "out", ExitCode::failure),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,9 @@ struct Output {
 // Runs mgtrain with these arguments and waits.
 Output mgtrain(const std::vector<std::string>& arguments);
 
-// Starts it and sends it a signal after this many milliseconds, unless it ends before; then waits.
-Output mgtrain_signalled(const std::vector<std::string>& arguments, int milliseconds, int signal);
+// Starts it, sends it a signal as soon as due() says so, unless it ends before; then waits.
+Output mgtrain_signalled(const std::vector<std::string>& arguments, const std::function<bool()>& due,
+                         int signal);
 
 struct DataSet {
   TemporaryFolder folder;

@@ -125,9 +125,10 @@ TEST_CASE("a run that is killed again and again ends with the weights of one tha
   // Spread over the whole run, all three stages, at places that differ from kill to kill.
   int done = 0;
   for (int k = 0; k < kills; ++k) {
-    const auto delay = duration / (kills + 1) * (70 + k * 37 % 60) / 100 + 100;
-    done += mgtrain_signalled(train_arguments(run, longer), static_cast<int>(delay), SIGKILL).code ==
-            128 + SIGKILL;
+    const auto end =
+        Clock::now() + std::chrono::milliseconds(duration / (kills + 1) * (70 + k * 37 % 60) / 100 + 100);
+    const auto due = [&] { return Clock::now() >= end; };
+    done += mgtrain_signalled(train_arguments(run, longer), due, SIGKILL).code == 128 + SIGKILL;
   }
   MESSAGE("killed " << done << " times");
   CHECK(done == kills);
@@ -147,10 +148,23 @@ TEST_CASE("SIGTERM ends a run after its step, saved, and it goes on from there")
   const fs::path run = synthetic_data().folder / "terminated";
   const std::vector<std::string> endless{"--set", "contrastive.epochs=100000", "--stage", "contrastive",
                                          "--resume"};
-  const Output stopped = mgtrain_signalled(train_arguments(run, endless), 3000, SIGTERM);
+  // Once it has saved by itself, it trains.
+  const fs::path checkpoints = run / "ckpt/contrastive";
+  const Output stopped = mgtrain_signalled(
+      train_arguments(run, endless), [&] { return fs::exists(checkpoints); }, SIGTERM);
   CHECK(stopped.code == 143);
   CHECK(stopped.err.find("add --resume to continue") != std::string::npos);
-  const Output again = mgtrain_signalled(train_arguments(run, endless), 2000, SIGINT);
+  const auto newest = [&] {  // step; by names alone, since folders come and go meanwhile
+    long long step = 0;
+    for (const auto& entry : fs::directory_iterator(checkpoints)) {
+      const std::string name = entry.path().filename().string();
+      if (!name.ends_with(".tmp")) step = std::max(step, std::stoll(name.substr(5)));
+    }
+    return step;
+  };
+  const auto before = newest();
+  const Output again = mgtrain_signalled(
+      train_arguments(run, endless), [&] { return newest() != before; }, SIGINT);
   CHECK(again.code == 130);
   CHECK(again.err.find("contrastive: continuing at step") != std::string::npos);
 }
