@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "data/csv.h"
 #include "engine/error.h"
@@ -128,40 +129,29 @@ Manifest read_manifest(const fs::path& path) {
   return manifest;
 }
 
-bool has_split(const Manifest& manifest, const std::string& split) {
-  const auto in_split = [&](const Clip& clip) { return clip.split == split; };
+std::vector<std::int64_t> clips_of_split(const Manifest& manifest, const std::string& split) {
   const auto has_none = [](const Clip& clip) { return clip.split.empty(); };
-  const auto& clips = manifest.clips;
-  if (std::all_of(clips.begin(), clips.end(), has_none)) return split == "train" && !clips.empty();
-  return !split.empty() && std::any_of(clips.begin(), clips.end(), in_split);
+  const bool no_splits = std::all_of(manifest.clips.begin(), manifest.clips.end(), has_none);
+  std::vector<std::int64_t> numbers;
+  for (std::size_t i = 0; i < manifest.clips.size(); ++i) {
+    const std::string& own = manifest.clips[i].split;
+    if (no_splits ? split == "train" : !split.empty() && own == split) {
+      numbers.push_back(static_cast<std::int64_t>(i));
+    }
+  }
+  return numbers;
 }
 
-std::vector<Clip> clips_of_split(const Manifest& manifest, const std::string& split) {
-  std::vector<std::string> splits;
+std::vector<std::int64_t> require_split(const Manifest& manifest, const std::string& split) {
+  std::vector<std::int64_t> numbers = clips_of_split(manifest, split);
+  if (!numbers.empty()) return numbers;
+  std::set<std::string> splits;
   for (const Clip& clip : manifest.clips) {
-    if (!clip.split.empty()) splits.push_back(clip.split);
+    if (!clip.split.empty()) splits.insert(clip.split);
   }
-  std::sort(splits.begin(), splits.end());
-  splits.erase(std::unique(splits.begin(), splits.end()), splits.end());
-  if (!has_split(manifest, split)) {
-    throw Error(ExitCode::data, "{}: no clip is in the split '{}': there are: {}", manifest.path.string(),
-                split,
-                splits.empty() ? "train (no splits are given)" : fmt::format("{}", fmt::join(splits, ", ")));
-  }
-  if (splits.empty()) return manifest.clips;
-  std::vector<Clip> clips;
-  std::copy_if(manifest.clips.begin(), manifest.clips.end(), std::back_inserter(clips),
-               [&](const Clip& clip) { return clip.split == split; });
-  return clips;
-}
-
-std::vector<std::string> distinct_labels(const std::vector<Clip>& clips) {
-  std::vector<std::string> labels;
-  labels.reserve(clips.size());
-  for (const Clip& clip : clips) labels.push_back(clip.label);
-  std::sort(labels.begin(), labels.end());
-  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
-  return labels;
+  throw Error(ExitCode::data, "{}: no clip is in the split '{}': there are: {}", manifest.path.string(),
+              split,
+              splits.empty() ? "train (no splits are given)" : fmt::format("{}", fmt::join(splits, ", ")));
 }
 
 EmotionLabels read_emotions(const fs::path& path) {

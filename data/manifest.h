@@ -42,13 +42,10 @@ struct Manifest {
 // kinds of range, the same clip and range twice, no clips at all.
 Manifest read_manifest(const std::filesystem::path& path);
 
-// The clips of one split, in order. A split that no clip has is an Error(ExitCode::data) that lists those
-// there are. A manifest without splits is all "train".
-std::vector<Clip> clips_of_split(const Manifest& manifest, const std::string& split);
-bool has_split(const Manifest& manifest, const std::string& split);
-
-// The distinct labels, sorted.
-std::vector<std::string> distinct_labels(const std::vector<Clip>& clips);
+// The numbers of a split's clips, in order. A manifest without splits is all "train".
+std::vector<std::int64_t> clips_of_split(const Manifest& manifest, const std::string& split);
+// The same; a split that no clip has is an Error(ExitCode::data) that lists those there are.
+std::vector<std::int64_t> require_split(const Manifest& manifest, const std::string& split);
 
 struct VideoEmotion {
   std::int64_t line = 0;

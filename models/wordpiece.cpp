@@ -153,10 +153,10 @@ WordPiece WordPiece::load(const std::filesystem::path& path) {
   return WordPiece(std::move(vocabulary), path.string());
 }
 
-void WordPiece::save(const std::filesystem::path& path) const {
-  FileWriter file(path);
-  for (const std::string& token : vocabulary_) file.write(token + "\n");
-  file.commit();
+std::string WordPiece::text() const {
+  std::string text;
+  for (const std::string& token : vocabulary_) text += token + "\n";
+  return text;
 }
 
 void WordPiece::append_pieces(const std::string& word, std::vector<std::int32_t>& ids) const {

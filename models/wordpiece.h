@@ -32,8 +32,8 @@ class WordPiece {
   // characters alone do.
   static WordPiece train(std::span<const std::string> captions, std::size_t max_size);
 
-  // vocab.txt, written aside and renamed.
-  void save(const std::filesystem::path& path) const;
+  // What vocab.txt holds.
+  std::string text() const;
 
   // [CLS] pieces [SEP], cut to max_length ids (at least 2) with [SEP] kept. Bytes that are not UTF-8 are
   // skipped like control characters.

@@ -71,10 +71,10 @@ auto read_json(const std::filesystem::path& file, Read read) {
 
 }  // namespace
 
-void write_classes(const std::filesystem::path& file, const std::vector<GestureClass>& classes) {
+std::string classes_text(const std::vector<GestureClass>& classes) {
   json list = json::array();
   for (const GestureClass& c : classes) list.push_back({{"label", c.label}, {"caption", c.caption}});
-  write_whole_file(file, list.dump(2) + "\n");
+  return list.dump(2) + "\n";
 }
 
 std::vector<GestureClass> read_classes(const std::filesystem::path& file) {
@@ -87,9 +87,7 @@ std::vector<GestureClass> read_classes(const std::filesystem::path& file) {
   });
 }
 
-void write_names(const std::filesystem::path& file, const std::vector<std::string>& names) {
-  write_whole_file(file, json(names).dump(2) + "\n");
-}
+std::string names_text(const std::vector<std::string>& names) { return json(names).dump(2) + "\n"; }
 
 std::vector<std::string> read_names(const std::filesystem::path& file) {
   return read_json(file, [](const json& list) { return list.get<std::vector<std::string>>(); });

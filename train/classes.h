@@ -29,10 +29,10 @@ std::vector<std::int32_t> select(const std::vector<std::int32_t>& labels,
                                  const std::vector<std::int64_t>& clips);
 
 // classes.json. What cannot be read is an Error(ExitCode::checkpoint).
-void write_classes(const std::filesystem::path& file, const std::vector<GestureClass>& classes);
+std::string classes_text(const std::vector<GestureClass>& classes);
 std::vector<GestureClass> read_classes(const std::filesystem::path& file);
 // emotions.json
-void write_names(const std::filesystem::path& file, const std::vector<std::string>& names);
+std::string names_text(const std::vector<std::string>& names);
 std::vector<std::string> read_names(const std::filesystem::path& file);
 
 }  // namespace mg

@@ -67,7 +67,7 @@ std::string to_text(const Evaluation& e, bool per_class) {
 
 Evaluation evaluate_gestures(Context& ctx, GestureModel& model, const GestureData& data,
                              const std::string& split, GestureMode mode, bool shuffle_frames) {
-  const std::vector<std::int64_t> clips = data.numbers_of_split(split);
+  const std::vector<std::int64_t> clips = require_split(data.manifest(), split);
   const std::vector<std::int32_t> labels = class_numbers(data.manifest(), model.classes());
   const std::vector<std::int32_t> targets = select(labels, clips);
   Evaluation result;

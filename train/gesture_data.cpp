@@ -13,9 +13,8 @@ namespace mg {
 namespace {
 
 std::filesystem::path default_cache(const DataOptions& options, const DecodeSpec& spec) {
-  const std::string split = options.split.empty() ? "" : "." + options.split;
   std::filesystem::path path = options.manifest;
-  path.replace_extension(fmt::format("{}.{}x{}{}{}.h5", split, spec.height, spec.width,
+  path.replace_extension(fmt::format(".{}x{}{}{}.h5", spec.height, spec.width,
                                      spec.filter == ResizeFilter::area ? "a" : "",
                                      spec.fps > 0 ? fmt::format("@{}", spec.fps) : ""));
   return path;
@@ -33,7 +32,6 @@ void write_problems(const std::filesystem::path& file, const std::vector<BadClip
 
 GestureData::GestureData(const DataOptions& options, const Config& config)
     : manifest_(read_manifest(options.manifest)) {
-  if (!options.split.empty()) manifest_.clips = clips_of_split(manifest_, options.split);
   CacheBuild build{.manifest = options.manifest,
                    .clips = manifest_.clips,
                    .spec = decode_spec(config),
@@ -54,18 +52,8 @@ GestureData::GestureData(const DataOptions& options, const Config& config)
   }
 }
 
-std::vector<std::int64_t> GestureData::numbers_of_split(const std::string& split) const {
-  const bool any = std::any_of(manifest_.clips.begin(), manifest_.clips.end(),
-                               [](const Clip& clip) { return !clip.split.empty(); });
-  std::vector<std::int64_t> numbers;
-  for (std::size_t i = 0; i < manifest_.clips.size(); ++i) {
-    if ((any ? manifest_.clips[i].split : "train") == split) numbers.push_back(static_cast<std::int64_t>(i));
-  }
-  return numbers;
-}
-
 std::vector<std::int64_t> GestureData::readable_of_split(const std::string& split) const {
-  std::vector<std::int64_t> numbers = numbers_of_split(split);
+  std::vector<std::int64_t> numbers = clips_of_split(manifest_, split);
   std::erase_if(numbers, [&](std::int64_t clip) { return !readable(clip); });
   return numbers;
 }

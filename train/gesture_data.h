@@ -15,7 +15,6 @@ struct DataOptions {
   std::filesystem::path manifest;
   std::filesystem::path cache;  // empty: beside the manifest, named after it and the frames' size
   OnBad on_bad = OnBad::stop;
-  std::string split;  // empty: every clip; otherwise only this split's
 };
 
 // problems.json: an array of {"line", "clip", "reason"}.
@@ -31,8 +30,7 @@ class GestureData {
   // Clips that could not be decoded have no frames: training leaves them out, evaluation counts them as
   // wrong.
   bool readable(std::int64_t clip) const { return frames_->frame_count(clip) > 0; }
-  // The numbers of a split's clips; all clips are "train" when the manifest has no splits.
-  std::vector<std::int64_t> numbers_of_split(const std::string& split) const;
+  // The numbers of a split's clips that can be read.
   std::vector<std::int64_t> readable_of_split(const std::string& split) const;
 
  private:

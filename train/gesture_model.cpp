@@ -8,7 +8,7 @@
 namespace mg {
 
 GestureModel::GestureModel(const RunDirectory& run, Context& ctx)
-    : run_(run.path().string()),
+    : run_(run),
       ctx_(ctx),
       config_(run.config()),
       classes_(read_classes(run.file("classes.json"))),
@@ -16,32 +16,34 @@ GestureModel::GestureModel(const RunDirectory& run, Context& ctx)
   const auto vocabulary = static_cast<std::int64_t>(tokenizer_.size());
   contrastive_ = std::make_unique<ContrastiveModel>(contrastive_model_config(config_, vocabulary));
   load_tensors(named_tensors(*contrastive_), finished_stage(run, "contrastive").model,
-               run_ + ": contrastive");
+               run.path().string() + ": contrastive");
   contrastive_->set_frozen(true);
-  if (!is_finished(run, "classifier")) return;
-  classifier_ =
-      std::make_unique<Classifier>(classifier_config(config_, static_cast<std::int64_t>(classes_.size())));
-  load_tensors(named_tensors(*classifier_), finished_stage(run, "classifier").model, run_ + ": classifier");
-  classifier_->set_frozen(true);
 }
 
 GestureMode GestureModel::mode(const std::optional<std::string>& name) const {
-  if (!name) return classifier_ ? GestureMode::classifier : GestureMode::similarity;
-  if (*name == "similarity") return GestureMode::similarity;
+  const bool classifier =
+      name ? *name == "classifier" : std::filesystem::exists(run_.checkpoints("classifier"));
+  return classifier ? GestureMode::classifier : GestureMode::similarity;
+}
+
+Classifier& GestureModel::classifier() {
   if (!classifier_) {
-    throw Error(ExitCode::checkpoint,
-                "{}: the run has no trained classifier: use --mode similarity, or train it with "
-                "`mgtrain train --resume --stage classifier`",
-                run_);
+    const CheckpointData trained = finished_stage(run_, "classifier");
+    auto made =
+        std::make_unique<Classifier>(classifier_config(config_, static_cast<std::int64_t>(classes_.size())));
+    load_tensors(named_tensors(*made), trained.model, run_.path().string() + ": classifier");
+    made->set_frozen(true);
+    classifier_ = std::move(made);
   }
-  return GestureMode::classifier;
+  return *classifier_;
 }
 
 std::vector<float> GestureModel::scores(GestureMode mode, const ClipViews& views,
                                         std::span<const std::int64_t> clips) {
   if (mode == GestureMode::similarity) return similarity(captions_of(classes_), views, clips);
+  Classifier& trained = classifier();
   const Tensor embeddings = clip_embeddings(ctx_, *contrastive_, views, clips);
-  return classifier_scores(ctx_, *classifier_, embeddings, static_cast<std::int64_t>(classes_.size()));
+  return classifier_scores(ctx_, trained, embeddings, static_cast<std::int64_t>(classes_.size()));
 }
 
 std::vector<float> GestureModel::similarity(const std::vector<std::string>& texts, const ClipViews& views,

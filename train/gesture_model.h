@@ -20,16 +20,14 @@ enum class GestureMode {
 
 class GestureModel {
  public:
-  // Loads the contrastive model, and the classifier if the run has one. Error(ExitCode::checkpoint) when
-  // stage 1 is not finished.
+  // Loads the contrastive model; the classifier when it is first asked for. Error(ExitCode::checkpoint) when
+  // a stage that is needed is not finished.
   GestureModel(const RunDirectory& run, Context& ctx);
 
   ContrastiveModel& contrastive() { return *contrastive_; }
-  bool has_classifier() const { return classifier_ != nullptr; }
   const std::vector<GestureClass>& classes() const { return classes_; }
   const Config& config() const { return config_; }
-  // The mode asked for, or else the best the run has. Error(ExitCode::checkpoint) for a classifier that is
-  // not there.
+  // The mode asked for; without one, the classifier if its training was begun, else similarity.
   GestureMode mode(const std::optional<std::string>& name) const;
 
   // Scores [clips, classes].
@@ -39,7 +37,9 @@ class GestureModel {
                                 std::span<const std::int64_t> clips);
 
  private:
-  std::string run_;
+  Classifier& classifier();
+
+  const RunDirectory& run_;
   Context& ctx_;
   Config config_;
   std::vector<GestureClass> classes_;

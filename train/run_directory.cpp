@@ -83,6 +83,17 @@ RunDirectory::~RunDirectory() {
   if (lock_file_ >= 0) ::close(lock_file_);
 }
 
+void RunDirectory::keep(const std::string& name, const std::string& text) const {
+  const fs::path path = file(name);
+  if (!fs::exists(path)) return write_whole_file(path, text);
+  if (read_whole_file(path, ExitCode::checkpoint) == text) return;
+  throw Error(
+      ExitCode::data,
+      "{}: the run started with other data than it is given now: continue it with the same manifest and "
+      "labels, or start another --run",
+      path.string());
+}
+
 void RunDirectory::lock() {
   const fs::path file = path_ / ".lock";
   lock_file_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);

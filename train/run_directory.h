@@ -1,6 +1,6 @@
-// A run's folder: config.toml, environment.json, classes.json, vocab.txt, emotions.json, problems.json,
-// metrics.jsonl, ckpt/<stage>/step_N, results/*.json, report.html. One process writes to it at a time (a lock
-// file that the system releases when the process ends).
+// A run's folder: config.toml, environment.json, clips.csv, classes.json, vocab.txt, emotions.json,
+// problems.json, metrics.jsonl, ckpt/<stage>/step_N, results/*.json, report.html. One process writes to it at
+// a time (a lock file that the system releases when the process ends).
 #pragma once
 
 #include <filesystem>
@@ -29,6 +29,9 @@ class RunDirectory {
   const Config& config() const { return config_; }
   std::filesystem::path checkpoints(const std::string& stage) const { return path_ / "ckpt" / stage; }
   std::filesystem::path results() const { return path_ / "results"; }
+  // Writes a file of the run that must not change while it goes on: one that is there with another text is an
+  // Error(ExitCode::data).
+  void keep(const std::string& name, const std::string& text) const;
   std::filesystem::path file(const std::string& name) const { return path_ / name; }
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "data/csv.h"
 #include "train/evaluation.h"
 #include "train/settings.h"
 #include "train/stages/classifier_stage.h"
@@ -40,11 +41,12 @@ class Training {
         ctx_(CpuStream(config.small("threads"))) {
     ctx_.seed = static_cast<std::uint64_t>(config.integer("seed"));
     write_problems(run_.file("problems.json"), data_.frames().bad_clips());
-    write_classes(run_.file("classes.json"), classes_);
-    save_tokenizer();
+    run_.keep("clips.csv", clip_list());
+    run_.keep("classes.json", classes_text(classes_));
+    run_.keep("vocab.txt", vocabulary_text());
   }
 
-  bool has_val() const { return !data_.numbers_of_split("val").empty(); }
+  bool has_val() const { return !clips_of_split(data_.manifest(), "val").empty(); }
 
   void contrastive() {
     if (is_done("contrastive", has_val())) return;
@@ -80,7 +82,7 @@ class Training {
       throw Error(ExitCode::data, "{}: expected two emotions at least, got {}", options_.emotions.string(),
                   names.size());
     }
-    write_names(run_.file("emotions.json"), names);
+    run_.keep("emotions.json", names_text(names));
     const auto gestures = static_cast<std::int64_t>(classes_.size()),
                emotions = static_cast<std::int64_t>(names.size());
     const auto samples =
@@ -102,13 +104,22 @@ class Training {
     return clips;
   }
 
-  void save_tokenizer() {
+  // What the run learns from: a run is not continued on other clips.
+  std::string clip_list() const {
+    std::string text = csv_line({"clip", "range", "label", "caption"});
+    for (const Clip& clip : train_clips()) {
+      text += csv_line({clip.name, range_text(clip), clip.label, clip.caption});
+    }
+    return text;
+  }
+
+  std::string vocabulary_text() const {
     const std::string& file = config_.text("text.vocabulary");
-    if (!file.empty()) return WordPiece::load(file).save(run_.file("vocab.txt"));
+    if (!file.empty()) return WordPiece::load(file).text();
     std::vector<std::string> captions;
     for (const Clip& clip : train_clips()) captions.push_back(clip.caption);
-    const auto size = static_cast<std::size_t>(config_.integer("text.vocabulary_size"));
-    WordPiece::train(captions, size).save(run_.file("vocab.txt"));
+    return WordPiece::train(captions, static_cast<std::size_t>(config_.integer("text.vocabulary_size")))
+        .text();
   }
 
   // Trained to its end, figures and all.

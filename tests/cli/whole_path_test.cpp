@@ -137,6 +137,38 @@ TEST_CASE("a run that is killed again and again ends with the weights of one tha
   CHECK(final_weights(run) == final_weights(whole));
 }
 
+TEST_CASE("a run is not continued on other data") {
+  const fs::path run = synthetic_data().folder / "other_data";
+  fs::copy(whole_run(), run, fs::copy_options::recursive);
+  const std::string before = read_whole_file(run / "classes.json", ExitCode::failure);
+  std::string list = read_whole_file(synthetic_data().manifest, ExitCode::failure);
+  for (auto at = list.find("leaning back"); at != std::string::npos; at = list.find("leaning back", at + 1)) {
+    list.replace(at, 12, "sitting back");
+  }
+  const fs::path manifest = fs::path(synthetic_data().manifest).replace_filename("other.csv");
+  write_whole_file(manifest, list);
+  const Output output = mgtrain({"train", "--resume", "--manifest", manifest, "--run", run});
+  CHECK(output.code == 4);
+  CHECK(output.err.find("other data") != std::string::npos);
+  CHECK(read_whole_file(run / "classes.json", ExitCode::failure) == before);
+}
+
+TEST_CASE("a classifier that cannot be used is said, never replaced by similarity") {
+  const fs::path run = synthetic_data().folder / "no_classifier";
+  fs::copy(whole_run(), run, fs::copy_options::recursive);
+  for (const auto& step : fs::directory_iterator(run / "ckpt/classifier")) {
+    write_whole_file(step.path() / "model.safetensors", "damaged");
+  }
+  const std::vector<std::string> eval{"eval", "--run", run, "--manifest", synthetic_data().manifest};
+  const Output refused = mgtrain(eval);
+  CHECK(refused.code == 5);
+  CHECK(refused.err.find("stage 'classifier'") != std::string::npos);
+  CHECK(refused.out.empty());
+  std::vector<std::string> similarity = eval;
+  similarity.insert(similarity.end(), {"--mode", "similarity"});
+  CHECK(mgtrain(similarity).code == 0);
+}
+
 TEST_CASE("the number of threads changes no bit") {
   const fs::path run = synthetic_data().folder / "one_thread";
   const Output trained = mgtrain(train_arguments(run, {"--threads", "1"}));

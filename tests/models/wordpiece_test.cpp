@@ -1,4 +1,5 @@
 #include "models/wordpiece.h"
+#include "engine/file.h"
 
 #include <unistd.h>
 
@@ -93,7 +94,7 @@ TEST_CASE("A trained vocabulary covers its captions, merges the most frequent fi
         std::vector<std::string>{"##ch", "##ou", "##ouch", "touch"});
 
   const fs::path file = fs::temp_directory_path() / fmt::format("mg_vocab_{}.txt", ::getpid());
-  large.save(file);
+  write_whole_file(file, large.text());
   CHECK(WordPiece::load(file).vocabulary() == large.vocabulary());
   fs::remove(file);
 }

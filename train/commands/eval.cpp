@@ -28,8 +28,6 @@ struct EvalCommand {
     ctx.seed = static_cast<std::uint64_t>(directory.config().integer("seed"));
     GestureModel model(directory, ctx);
     const GestureData gestures(data, directory.config());
-    if (gestures.numbers_of_split(split).empty())
-      clips_of_split(gestures.manifest(), split);  // says what there is
     const Evaluation result =
         mode == "emotion" ? evaluate_emotions(ctx, directory, model, gestures, emotions, split, truth)
                           : evaluate_gestures(ctx, model, gestures, split, model.mode(mode), shuffle_frames);

@@ -72,7 +72,7 @@ ContrastiveStage::ContrastiveStage(Context& ctx, ContrastiveModel& model, const 
       val_(data.readable_of_split("val")),
       labels_(class_numbers(data.manifest(), classes)),
       max_text_length_(static_cast<std::size_t>(config.integer("text.max_length"))),
-      class_texts_(tokenizer.encode(mg::captions_of(classes), max_text_length_)),
+      class_texts_(tokenizer.encode(captions_of(classes), max_text_length_)),
       optimizer_(parameter_groups(model, config), {.max_norm = config.real("contrastive.max_norm")}),
       train_loader_(data.frames(), input_spec(config), augmentation(config), loader_threads(config),
                     ctx.arena),
@@ -87,7 +87,7 @@ StageOptions ContrastiveStage::options(const Config& config, std::int64_t sample
           .warmup = config.real("contrastive.warmup")};
 }
 
-ContrastiveStage::Mix ContrastiveStage::mix_of(const StepPlan& plan) const {
+Mix ContrastiveStage::mix_of(const StepPlan& plan) const {
   const double alpha = config_.real("augment.mixup");
   if (alpha <= 0) return {};
   // The order of an epoch is random already: the neighbour in the batch is a random partner.
@@ -112,15 +112,24 @@ void ContrastiveStage::prefetch(const StepPlan& plan) {
   train_loader_.request(std::move(request));
 }
 
-ContrastiveStage::Captions ContrastiveStage::captions_of(const std::vector<std::int64_t>& clips) const {
-  Captions captions;
+std::vector<CaptionedClip> ContrastiveStage::captioned(const std::vector<std::int64_t>& clips) const {
+  std::vector<CaptionedClip> captioned;
+  captioned.reserve(clips.size());
+  for (std::int64_t clip : clips) {
+    const auto i = static_cast<std::size_t>(clip);
+    captioned.push_back({data_.manifest().clips[i].caption, labels_[i]});
+  }
+  return captioned;
+}
+
+BatchCaptions distinct_captions(const std::vector<CaptionedClip>& clips) {
+  BatchCaptions captions;
   std::map<std::string, std::size_t> numbers;
-  for (std::int64_t number : clips) {
-    const std::string& caption = data_.manifest().clips[static_cast<std::size_t>(number)].caption;
-    const auto [it, is_new] = numbers.emplace(caption, captions.texts.size());
+  for (const CaptionedClip& clip : clips) {
+    const auto [it, is_new] = numbers.emplace(clip.caption, captions.texts.size());
     if (is_new) {
-      captions.texts.push_back(caption);
-      captions.labels.push_back(labels_[static_cast<std::size_t>(number)]);
+      captions.texts.push_back(clip.caption);
+      captions.labels.push_back(clip.label);
       captions.counts.push_back(0);
     }
     ++captions.counts[it->second];
@@ -128,29 +137,30 @@ ContrastiveStage::Captions ContrastiveStage::captions_of(const std::vector<std::
   return captions;
 }
 
-Tensor ContrastiveStage::positives(const std::vector<std::int64_t>& clips, const Captions& captions,
-                                   const Mix& mix) {
-  const auto texts = static_cast<std::int64_t>(captions.texts.size());
-  Tensor result = ctx_.zeros({static_cast<std::int64_t>(clips.size()), texts}, Layout::dense);
-  const auto add_share = [&](std::size_t row, std::size_t of, float share) {
-    const std::int32_t label = labels_[static_cast<std::size_t>(clips[of])];
-    for (std::int64_t k = 0; k < texts; ++k) {
-      if (captions.labels[static_cast<std::size_t>(k)] != label) continue;
-      result.f32()[static_cast<std::int64_t>(row) * texts + k] += share;
+Tensor positives(Context& ctx, const std::vector<CaptionedClip>& clips, const BatchCaptions& captions,
+                 const Mix& mix) {
+  const std::size_t texts = captions.texts.size();
+  Tensor result =
+      ctx.zeros({static_cast<std::int64_t>(clips.size()), static_cast<std::int64_t>(texts)}, Layout::dense);
+  const auto add_share = [&](std::size_t row, const CaptionedClip& clip, float share) {
+    for (std::size_t k = 0; k < texts; ++k) {
+      const bool belongs = captions.labels[k] == clip.label || captions.texts[k] == clip.caption;
+      if (belongs) result.f32()[row * texts + k] += share;
     }
   };
   for (std::size_t i = 0; i < clips.size(); ++i) {
     const float share = mix.share.empty() ? 1 : mix.share[i];
-    add_share(i, i, share);
-    if (share < 1) add_share(i, static_cast<std::size_t>(mix.partner[i]), 1 - share);
+    add_share(i, clips[i], share);
+    if (share < 1) add_share(i, clips[static_cast<std::size_t>(mix.partner[i])], 1 - share);
   }
   return result;
 }
 
 double ContrastiveStage::forward_backward(const StepPlan& plan) {
   const Batch batch = train_loader_.next();
-  const Captions captions = captions_of(batch.clips);
-  const Tensor targets = positives(batch.clips, captions, mix_of(plan));
+  const std::vector<CaptionedClip> clips = captioned(batch.clips);
+  const BatchCaptions captions = distinct_captions(clips);
+  const Tensor targets = positives(ctx_, clips, captions, mix_of(plan));
   Tape tape;
   const Restore<Tape*> recording(ctx_.tape, &tape);
   const Restore<bool> training(ctx_.training, true);

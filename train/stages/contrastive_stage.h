@@ -13,6 +13,31 @@
 
 namespace mg {
 
+// A clip as the loss sees it.
+struct CaptionedClip {
+  std::string caption;
+  std::int32_t label;
+};
+
+// The distinct captions of a batch: each is encoded once.
+struct BatchCaptions {
+  std::vector<std::string> texts;
+  std::vector<std::int32_t> labels;  // of the first clip that carries the text
+  std::vector<std::int32_t> counts;  // clips that carry it
+};
+BatchCaptions distinct_captions(const std::vector<CaptionedClip>& clips);
+
+// Mixup of a batch: clip i is share[i] itself and for the rest partner[i]. Empty: none.
+struct Mix {
+  std::vector<std::int32_t> partner;
+  std::vector<float> share;
+};
+
+// How much each text belongs to each clip, [clips, texts]: to those that carry it or have its label, in the
+// shares of mix.
+Tensor positives(Context& ctx, const std::vector<CaptionedClip>& clips, const BatchCaptions& captions,
+                 const Mix& mix);
+
 class ContrastiveStage : public Stage {
  public:
   // All references must outlive the stage.
@@ -28,18 +53,8 @@ class ContrastiveStage : public Stage {
   std::optional<StageFigures> evaluate(std::int64_t epoch, bool last) override;
 
  private:
-  struct Mix {  // mixup of one batch
-    std::vector<std::int32_t> partner;
-    std::vector<float> share;
-  };
-  struct Captions {  // the distinct captions of a batch: each is encoded once
-    std::vector<std::string> texts;
-    std::vector<std::int32_t> labels, counts;  // counts: clips that carry it
-  };
   Mix mix_of(const StepPlan& plan) const;
-  Captions captions_of(const std::vector<std::int64_t>& clips) const;
-  // How much each text belongs to each clip: [clips, texts].
-  Tensor positives(const std::vector<std::int64_t>& clips, const Captions& captions, const Mix& mix);
+  std::vector<CaptionedClip> captioned(const std::vector<std::int64_t>& clips) const;
 
   const std::string name_ = "contrastive";
   Context& ctx_;

@@ -1,0 +1,34 @@
+#include <doctest/doctest.h>
+
+#include "train/stages/contrastive_stage.h"
+
+namespace mg {
+
+namespace {
+
+std::vector<float> values(const Tensor& t) { return {t.f32(), t.f32() + t.count()}; }
+
+// Two captions of label 0, one of them shared with label 1, and label 2 alone.
+const std::vector<CaptionedClip> kClips{{"wave", 0}, {"greet", 0}, {"greet", 1}, {"nod", 2}, {"wave", 0}};
+
+}  // namespace
+
+TEST_CASE("a text is a positive of the clips that carry it and of those with its label") {
+  Context ctx{CpuStream(1)};
+  const BatchCaptions captions = distinct_captions(kClips);
+  CHECK(captions.texts == std::vector<std::string>{"wave", "greet", "nod"});
+  CHECK(captions.counts == std::vector<std::int32_t>{2, 2, 1});
+  CHECK(captions.labels == std::vector<std::int32_t>{0, 0, 2});
+  CHECK(values(positives(ctx, kClips, captions, {})) ==
+        std::vector<float>{1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 1, 0});
+}
+
+TEST_CASE("mixup shares the positives as it shares the frames, and a text of both counts in full") {
+  Context ctx{CpuStream(1)};
+  const BatchCaptions captions = distinct_captions(kClips);
+  const Mix mix{{1, 2, 3, 4, 0}, {0.75f, 0.5f, 1, 0.625f, 0.875f}};
+  CHECK(values(positives(ctx, kClips, captions, mix)) ==
+        std::vector<float>{1, 1, 0, 0.5f, 1, 0, 0, 1, 0, 0.375f, 0.375f, 0.625f, 1, 1, 0});
+}
+
+}  // namespace mg
