@@ -5,6 +5,7 @@
 
 #include "data/csv.h"
 #include "train/evaluation.h"
+#include "train/import_folder.h"
 #include "train/settings.h"
 #include "train/stages/classifier_stage.h"
 #include "train/stages/contrastive_stage.h"
@@ -54,6 +55,7 @@ class Training {
     const WordPiece tokenizer = WordPiece::load(run_.file("vocab.txt"));
     ContrastiveModel model(contrastive_model_config(config_, static_cast<std::int64_t>(tokenizer.size())));
     model.initialize(ctx_.seed);
+    load_imported(model);
     ContrastiveStage stage(ctx_, model, tokenizer, data_, classes_, config_);
     run_stage(stage, ContrastiveStage::options(config_, static_cast<std::int64_t>(train_.size())), run_,
               ctx_);
@@ -103,6 +105,24 @@ class Training {
     std::vector<Clip> clips;
     for (std::int64_t i : train_) clips.push_back(data_.manifest().clips[static_cast<std::size_t>(i)]);
     return clips;
+  }
+
+  // Imported encoders in place of random ones. The run keeps their certificates: it is not continued with
+  // others.
+  void load_imported(ContrastiveModel& model) const {
+    const std::string &video = config_.text("video.weights"), &text = config_.text("text.weights");
+    if (!video.empty()) {
+      const ImportFolder weights(video);
+      run_.keep("video_weights.json", weights.certificate_text());
+      weights.load_into(model.image_encoder(), {"r2plus1d"});
+    }
+    if (!text.empty()) {
+      const ImportFolder weights(text);
+      run_.keep("text_weights.json", weights.certificate_text());
+      weights.load_into(model.text_encoder(), {"distilbert", "bert"});
+    }
+    model.image_encoder().set_frozen(config_.flag("video.freeze"));
+    model.text_encoder().set_frozen(config_.flag("text.freeze"));
   }
 
   // What the run learns from: a run is not continued on other clips.
