@@ -47,8 +47,8 @@ class Config {
   const std::string& text(const std::string& key) const;
   std::string printed(const std::string& key) const;  // as TOML writes it
 
-  // Every key with its value; reading it gives an equal configuration.
-  std::string to_toml() const;
+  // Every key with its value, or only these; reading it gives an equal configuration.
+  std::string to_toml(const std::vector<std::string>& only = {}) const;
   // A line for each key whose value differs: "video.frames: 8 here, 16 there".
   struct Difference {
     std::string key, line;

@@ -69,6 +69,8 @@ std::vector<ConfigKey> video_keys() {
 std::vector<ConfigKey> text_keys() {
   return {
       choice("text.vocabulary", "", {}, "a vocab.txt; empty: trained on the captions"),
+      flag("text.lowercase", true, "lower-case texts and strip accents; false: for a cased vocabulary",
+           kCode),
       integer("text.vocabulary_size", 512, 32, 100000, "size of a trained vocabulary"),
       choice("text.kind", "distilbert", {"distilbert", "bert"}, "the text encoder's architecture", kPaper),
       choice("text.template", "", {},

@@ -86,6 +86,10 @@ ContrastiveModelConfig contrastive_model_config(const Config& config, std::int64
   return model;
 }
 
+WordPieceOptions wordpiece_options(const Config& config) {
+  return {.lowercase = config.flag("text.lowercase")};
+}
+
 ClassifierConfig classifier_config(const Config& config, std::int64_t classes) {
   const std::map<std::string, ClassifierHead> heads{{"mlp2", ClassifierHead::mlp2},
                                                     {"authors_tied", ClassifierHead::authors_tied},

@@ -52,7 +52,7 @@ class Training {
 
   void contrastive() {
     if (is_done("contrastive", has_val())) return;
-    const WordPiece tokenizer = WordPiece::load(run_.file("vocab.txt"));
+    const WordPiece tokenizer = WordPiece::load(run_.file("vocab.txt"), wordpiece_options(config_));
     ContrastiveModel model(contrastive_model_config(config_, static_cast<std::int64_t>(tokenizer.size())));
     model.initialize(ctx_.seed);
     load_imported(model);
