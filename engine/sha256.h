@@ -1,4 +1,4 @@
-// SHA-256 of files, in hexadecimal: what sha256sum prints and model hubs publish.
+// SHA-256 of files: what provenance is recorded by.
 #pragma once
 
 #include <filesystem>
@@ -8,7 +8,7 @@
 
 namespace mg {
 
-// Throws Error(code) with the path and the system's reason.
-std::string sha256_of_file(const std::filesystem::path& path, ExitCode code = ExitCode::checkpoint);
+// In lower-case hexadecimal. Throws Error(code) with the path and the system's reason.
+std::string sha256_of_file(const std::filesystem::path& path, ExitCode code);
 
 }  // namespace mg

@@ -27,7 +27,7 @@ ImportFolder::ImportFolder(const fs::path& folder) : folder_(folder) {
         throw Error(ExitCode::checkpoint, "{}: files: '{}': expected a name without a folder", path.string(),
                     name);
       }
-      const std::string now = sha256_of_file(file(name));
+      const std::string now = sha256_of_file(file(name), ExitCode::checkpoint);
       if (now != hash.get<std::string>()) {
         throw Error(ExitCode::checkpoint,
                     "{}: changed since it was imported: SHA-256 {}, the certificate has {}",
