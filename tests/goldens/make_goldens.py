@@ -3,7 +3,7 @@ tests/models. Needs torch, torchvision, transformers and MG_DATA_DIR (text/bert-
 
 usage: make_goldens.py [models] [wordpiece]
 
-Weights and inputs are not stored: both sides compute them from their names (hashed(), tests/models/golden.h).
+Weights and inputs are not stored: both sides compute them from their names (hashed.py, tests/hashed.h).
 PyTorch runs in fp64; only outputs are stored, every stride-th element of them."""
 import json
 import math
@@ -19,22 +19,10 @@ import transformers
 from torch import nn
 from torchvision.models.video import resnet
 
-FOLDER = pathlib.Path(__file__).parent
+from hashed import hashed, write
+
 VERSIONS = {"torch": torch.__version__, "torchvision": torchvision.__version__,
             "transformers": transformers.__version__}
-
-
-def hashed(name, count):
-    """Uniform in [-1, 1): splitmix64 of the FNV-1a hash of the name plus the index."""
-    seed = 0xCBF29CE484222325
-    for byte in name.encode():
-        seed = ((seed ^ byte) * 0x100000001B3) % 2**64
-    with np.errstate(over="ignore"):
-        z = np.uint64(seed) + (np.arange(count, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(40)).astype(np.float64) * 2.0**-23 - 1.0
 
 
 def tensor(name, *shape):
@@ -284,13 +272,6 @@ WRITTEN = [
     "\u0e44\u0e17\u0e22 \u0939\u093f\u0928\u094d\u0926\u0940 \ud55c\uad6d\uc5b4", "...!!!???", "\u201cquoted\u201d \u2014 dash\u2026", "UPPER lower MiXeD",
     "word " * 150, "\u03a3\u0391\u03a3 \u03c3\u03b1\u03c2", "\ufeffbom", "x\u200by zero width", "\u1e9e \u01c5 \u01f1",
 ]
-
-
-def write(name, value):
-    path = FOLDER / name
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(value, indent=0, separators=(",", ":")) + "\n")
-    aside.rename(path)
 
 
 def make_wordpiece():
