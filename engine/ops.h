@@ -63,7 +63,8 @@ Value dropout(Context&, const Value& x, float p, std::uint32_t site);
 
 Value add(Context&, const Value& a, const Value& b);  // same shape
 Value scale(Context&, const Value& x, float factor);
-Value scale_channels(Context&, const Value& x, const Value& factor);  // x [...,C] * factor [C]
+// x [...,C] * factor, one a channel [C] or one for all [1].
+Value scale_channels(Context&, const Value& x, const Value& factor);
 // x [...,C] / max(||row||, eps).
 Value l2_normalize(Context&, const Value& x, float eps = 1e-12f);
 

@@ -22,16 +22,18 @@ struct ScaleForward {
   float factor;
 };
 
-// y = x * factor[c]; backward is the same with dy for x, and the factor's gradient is sum over rows of dy *
-// x.
+// y = x * factor[c], or x * factor[0] with one factor for all channels. The backward pass is the same with dy
+// for x, and the factor's gradient is the sum of dy * x over all that it multiplied.
 struct ScaleChannelsForward {
   View y;
   ConstView x;
   const float* factor;
+  bool one_factor = false;
 };
 struct ScaleChannelsBackwardFactor {
   float* dfactor;
   ConstView dy, x;
+  bool one_factor = false;
 };
 
 struct ActivationForward {

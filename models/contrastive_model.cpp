@@ -26,15 +26,36 @@ Value ContrastiveModel::encode_text(Context& ctx, const TokenBatch& tokens) {
   return text_projection_.forward(ctx, pool_text(ctx, hidden, tokens.lengths, config_.text_pooling));
 }
 
-Value ContrastiveModel::visual_tokens(Context& ctx, const Value& features) {
-  const Shape s = features.shape();
+Value ContrastiveModel::visual_tokens(Context& ctx, const EncodedVideo& video) {
+  const Shape clips = video.embedding.shape(), s = video.features.shape();
+  switch (config_.prompt.tokens) {
+    case PromptTokens::pooled:
+      return reshape(video.embedding, {clips[0], 1, clips[1]});
+    case PromptTokens::batch:
+      return reshape(video.embedding, {1, clips[0], clips[1]});
+    case PromptTokens::spatiotemporal:
+      break;
+  }
   expect(s.rank() == 5, "visual_tokens: expected features [B,T,H,W,C], got {}", to_string(s));
-  return image_projection_.forward(ctx, reshape(features, {s[0], s[1] * s[2] * s[3], s[4]}));
+  return image_projection_.forward(ctx, reshape(video.features, {s[0], s[1] * s[2] * s[3], s[4]}));
 }
 
 Value ContrastiveModel::prompt(Context& ctx, const Value& texts, const EncodedVideo& video) {
-  if (!prompt_generator_.uses_visual_tokens()) return texts;
-  return prompt_generator_.forward(ctx, texts, visual_tokens(ctx, video.features));
+  if (config_.prompt.kind == PromptKind::none) return texts;
+  const Value prompted = prompt_generator_.forward(ctx, texts, visual_tokens(ctx, video));
+  return config_.prompt.tokens == PromptTokens::batch ? reshape(prompted, texts.shape()) : prompted;
+}
+
+Value ContrastiveModel::prompt_own(Context& ctx, const Value& texts,
+                                   std::span<const std::int32_t> text_of_clip, const EncodedVideo& video) {
+  const auto clips = static_cast<std::int64_t>(text_of_clip.size());
+  const std::int64_t dim = texts.shape().channels();
+  const Value own = gather_rows(ctx, texts, text_of_clip, {clips, dim});
+  if (config_.prompt.kind == PromptKind::none) return own;
+  if (config_.prompt.tokens == PromptTokens::batch) return prompt(ctx, own, video);
+  const Value prompted =
+      prompt_generator_.forward(ctx, reshape(own, {clips, 1, dim}), visual_tokens(ctx, video));
+  return reshape(prompted, {clips, dim});
 }
 
 Tensor ContrastiveModel::logits(Context& ctx, const Value& embedding, const Value& texts) {

@@ -48,6 +48,9 @@ std::vector<ConfigKey> video_keys() {
              kPaper),
       integer("video.width", 64, 4, 512, "channels of the encoder's first layers", "torchvision"),
       integer("video.blocks", 2, 1, 32, "residual blocks in each of the four layers", "torchvision"),
+      choice("video.weights", "", {}, "imported weights it starts from (set by --video-weights)"),
+      flag("video.freeze", false, "leave the video encoder as it starts, its BatchNorm statistics too",
+           kCode),
       integer("cache.height", 128, 8, 4096, "height at which frames are cached", "torchvision"),
       integer("cache.width", 171, 8, 4096, "width at which frames are cached", "torchvision"),
       choice("cache.resize", "bilinear", {"bilinear", "area"},
@@ -67,6 +70,12 @@ std::vector<ConfigKey> text_keys() {
   return {
       choice("text.vocabulary", "", {}, "a vocab.txt; empty: trained on the captions"),
       integer("text.vocabulary_size", 512, 32, 100000, "size of a trained vocabulary"),
+      choice("text.kind", "distilbert", {"distilbert", "bert"}, "the text encoder's architecture", kPaper),
+      choice("text.template", "", {},
+             "what is read for a label: empty: the label; `handcrafted`: a list of sentences around it; or "
+             "your own, "
+             "'a person {}', several divided by |. Training draws one, tests use the mean of all",
+             kCode),
       integer("text.dim", 768, 8, 4096, "channels of the text encoder", kPaper),
       integer("text.hidden_dim", 3072, 8, 16384, "channels inside its feed-forward layers", kPaper),
       integer("text.layers", 6, 1, 48, "its Transformer layers", kPaper),
@@ -74,6 +83,8 @@ std::vector<ConfigKey> text_keys() {
       real("text.dropout", 0.1, 0, 0.9, "dropout, attention's included", kPaper),
       integer("text.max_length", 200, 2, 512, "word pieces kept of a text", kCode),
       choice("text.pooling", "cls", {"cls", "mean"}, "which vector stands for a text", kCode),
+      choice("text.weights", "", {}, "imported weights it starts from (set by --text-weights)"),
+      flag("text.freeze", false, "leave the text encoder as it starts", kCode),
   };
 }
 
@@ -81,11 +92,27 @@ std::vector<ConfigKey> model_keys() {
   return {
       integer("model.embedding_dim", 256, 8, 4096, "D, the joint embedding space", kPaper),
       real("model.head_dropout", 0.1, 0, 0.9, "dropout in the projection heads", kCode),
-      choice("prompt.kind", "xclip", {"none", "xclip"},
-             "adaptive prompting: texts refined by attention over the clip's spatio-temporal tokens", kPaper),
+      choice("prompt.kind", "xclip", {"none", "xclip", "paper_eq"},
+             "adaptive prompting, texts refined by attention over the clip: as in the authors' code "
+             "(X-CLIP's block), "
+             "or the paper's eq. 1-2 to the letter",
+             kPaper),
+      choice("prompt.tokens", "spatiotemporal", {"spatiotemporal", "pooled", "batch"},
+             "what they attend to: the clip's places and times; its embedding alone, where the softmax over "
+             "one key is "
+             "always 1, so that attention degenerates to a linear map and queries and keys learn nothing; or "
+             "all clips "
+             "of the batch, where a result depends on its batch mates"),
+      choice("prompt.condition", "each", {"each", "own"},
+             "whose clip prompts a text in training: the one it is compared with; or its own (eq. 1-4 read "
+             "literally), "
+             "which leaks: the text carries its clip, so that training finds the pair without reading, and a "
+             "test, "
+             "where the text's own clip is not known, fails. For parity"),
       integer("prompt.layers", 1, 1, 16, "blocks of the prompting module", kCode),
       integer("prompt.heads", 0, 0, 64, "its heads; 0: one for each 64 channels", kCode),
       real("prompt.alpha", 0.1, -10, 10, "where its learned factor starts", kCode),
+      choice("prompt.alpha_shape", "vector", {"vector", "scalar"}, "one factor a channel, or one", kCode),
   };
 }
 
@@ -109,6 +136,8 @@ std::vector<ConfigKey> contrastive_keys() {
 
 std::vector<ConfigKey> classifier_keys() {
   return {
+      choice("classifier.head", "mlp2", {"mlp2", "authors_tied", "linear"},
+             "two layers; the authors' head, which uses its second layer twice; or one layer", kPaper),
       integer("classifier.hidden", 256, 1, 65536, "channels of the hidden layer", kPaper),
       real("classifier.dropout", 0.1, 0, 0.9, "between its two layers", kCode),
       integer("classifier.views", 4, 1, 1000, "augmented views of each training clip that it learns from"),

@@ -48,9 +48,10 @@ std::vector<float> GestureModel::scores(GestureMode mode, const ClipViews& views
 
 std::vector<float> GestureModel::similarity(const std::vector<std::string>& texts, const ClipViews& views,
                                             std::span<const std::int64_t> clips) {
-  const TokenBatch tokens =
-      tokenizer_.encode(texts, static_cast<std::size_t>(config_.integer("text.max_length")));
-  return similarity_scores(ctx_, *contrastive_, tokens, views, clips);
+  const TemplatedTexts templated =
+      encode_templated(tokenizer_, text_templates(config_), texts,
+                       static_cast<std::size_t>(config_.integer("text.max_length")));
+  return similarity_scores(ctx_, *contrastive_, templated, views, clips);
 }
 
 std::vector<std::int32_t> best_classes(const std::vector<float>& scores, std::size_t classes) {

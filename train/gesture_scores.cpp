@@ -41,10 +41,10 @@ void encode_clips(Context& ctx, ContrastiveModel& model, const ClipViews& views,
   }
 }
 
-std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, const TokenBatch& texts,
+std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, const TemplatedTexts& texts,
                                      const ClipViews& views, std::span<const std::int64_t> clips) {
   const Inference inference(ctx);
-  const Value encoded = model.encode_text(ctx, texts);
+  const Value encoded = encode_text(ctx, model, texts);
   std::vector<float> scores;
   encode_clips(ctx, model, views, clips, [&](const EncodedVideo& video, std::int64_t) {
     const Tensor logits = model.logits(ctx, video.embedding, model.prompt(ctx, encoded, video));

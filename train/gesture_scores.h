@@ -8,6 +8,7 @@
 #include "data/clip_loader.h"
 #include "models/classifier.h"
 #include "models/contrastive_model.h"
+#include "train/text_templates.h"
 
 namespace mg {
 
@@ -28,7 +29,7 @@ void encode_clips(Context& ctx, ContrastiveModel& model, const ClipViews& views,
 
 // Cosine similarity / temperature of each clip and each text, prompted by the clip where the model prompts:
 // [clips, texts].
-std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, const TokenBatch& texts,
+std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, const TemplatedTexts& texts,
                                      const ClipViews& views, std::span<const std::int64_t> clips);
 
 // The clips' embeddings: [clips, D], dense.

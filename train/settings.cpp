@@ -1,6 +1,7 @@
 #include "train/settings.h"
 
 #include <algorithm>
+#include <map>
 
 namespace mg {
 
@@ -12,6 +13,22 @@ void check_heads(const Config& config, const std::string& section) {
   if (dim % heads != 0) {
     throw Error(ExitCode::config, "{}.heads = {} must divide {}.dim = {}", section, heads, section, dim);
   }
+}
+
+PromptConfig prompt_config(const Config& config) {
+  const std::map<std::string, PromptKind> kinds{
+      {"none", PromptKind::none}, {"xclip", PromptKind::xclip}, {"paper_eq", PromptKind::paper_eq}};
+  const std::map<std::string, PromptTokens> tokens{{"spatiotemporal", PromptTokens::spatiotemporal},
+                                                   {"pooled", PromptTokens::pooled},
+                                                   {"batch", PromptTokens::batch}};
+  return {
+      .kind = kinds.at(config.text("prompt.kind")),
+      .tokens = tokens.at(config.text("prompt.tokens")),
+      .condition = config.text("prompt.condition") == "own" ? PromptCondition::own : PromptCondition::each,
+      .heads = config.small("prompt.heads"),
+      .layers = config.small("prompt.layers"),
+      .alpha = config.single("prompt.alpha"),
+      .scalar_alpha = config.text("prompt.alpha_shape") == "scalar"};
 }
 
 }  // namespace
@@ -44,7 +61,8 @@ ContrastiveModelConfig contrastive_model_config(const Config& config, std::int64
   ContrastiveModelConfig model;
   model.video.width = config.integer("video.width");
   model.video.blocks.fill(config.small("video.blocks"));
-  model.text = {.vocabulary = vocabulary,
+  model.text = {.kind = config.text("text.kind") == "bert" ? TextKind::bert : TextKind::distilbert,
+                .vocabulary = vocabulary,
                 .max_positions = std::max<std::int64_t>(512, config.integer("text.max_length")),
                 .dim = config.integer("text.dim"),
                 .hidden_dim = config.integer("text.hidden_dim"),
@@ -55,10 +73,7 @@ ContrastiveModelConfig contrastive_model_config(const Config& config, std::int64
   model.text_pooling = config.text("text.pooling") == "mean" ? TextPooling::mean : TextPooling::cls;
   model.embedding_dim = config.integer("model.embedding_dim");
   model.head_dropout = config.single("model.head_dropout");
-  model.prompt = {.kind = config.text("prompt.kind") == "xclip" ? PromptKind::xclip : PromptKind::none,
-                  .heads = config.small("prompt.heads"),
-                  .layers = config.small("prompt.layers"),
-                  .alpha = config.single("prompt.alpha")};
+  model.prompt = prompt_config(config);
   if (model.prompt.heads > 0 && model.embedding_dim % model.prompt.heads != 0) {
     throw Error(ExitCode::config, "prompt.heads = {} must divide model.embedding_dim = {}",
                 model.prompt.heads, model.embedding_dim);
@@ -68,7 +83,11 @@ ContrastiveModelConfig contrastive_model_config(const Config& config, std::int64
 }
 
 ClassifierConfig classifier_config(const Config& config, std::int64_t classes) {
-  return {.inputs = config.integer("model.embedding_dim"),
+  const std::map<std::string, ClassifierHead> heads{{"mlp2", ClassifierHead::mlp2},
+                                                    {"authors_tied", ClassifierHead::authors_tied},
+                                                    {"linear", ClassifierHead::linear}};
+  return {.head = heads.at(config.text("classifier.head")),
+          .inputs = config.integer("model.embedding_dim"),
           .hidden = config.integer("classifier.hidden"),
           .classes = classes,
           .dropout = config.single("classifier.dropout")};

@@ -9,6 +9,7 @@
 #include "train/stages/classifier_stage.h"
 #include "train/stages/contrastive_stage.h"
 #include "train/stages/emotion_stage.h"
+#include "train/text_templates.h"
 
 namespace mg {
 
@@ -165,6 +166,7 @@ void train_run(const TrainOptions& options, const Config& config) {
   // What is wrong shows before hours of decoding, and before a folder is made.
   RunDirectory::check(options.run, options.resume);
   contrastive_model_config(config, 1);
+  text_templates(config);
   emotion_config(config, 1, 1);
   if (!options.emotions.empty()) read_emotions(options.emotions);
   Training training(options, config);

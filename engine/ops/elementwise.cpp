@@ -30,18 +30,21 @@ Value scale(Context& ctx, const Value& x, float factor) {
 }
 
 Value scale_channels(Context& ctx, const Value& x, const Value& factor) {
-  expect(factor.shape() == Shape{x.shape().channels()}, "scale_channels: expected a factor of {}, got {}",
-         x.shape().channels(), to_string(factor.shape()));
+  const bool one_factor = factor.shape() == Shape{1};
+  expect(one_factor || factor.shape() == Shape{x.shape().channels()},
+         "scale_channels: expected 1 or {} factors, got {}", x.shape().channels(), to_string(factor.shape()));
   Tensor y = ctx.empty(x.shape());
-  ctx.run([&](auto& s) { scale_channels_forward({y.view(), x.data.view(), factor.data.f32()}, s); });
+  ctx.run([&](auto& s) {
+    scale_channels_forward({y.view(), x.data.view(), factor.data.f32(), one_factor}, s);
+  });
   if (!ctx.records(x, factor)) return {y};
-  auto backward = [xslot = x.slot, fslot = factor.slot](Backward& b) {
+  auto backward = [xslot = x.slot, fslot = factor.slot, one_factor](Backward& b) {
     const ConstView dy = std::as_const(b.doutput).view();
     Tensor dx = b.context.empty(b.doutput.shape());
     Tensor dfactor = b.context.empty(b.saved[1].shape(), Layout::dense);
     b.context.run([&](auto& s) {
-      scale_channels_forward({dx.view(), dy, b.saved[1].f32()}, s);
-      scale_channels_backward_factor({dfactor.f32(), dy, std::as_const(b.saved[0]).view()}, s);
+      scale_channels_forward({dx.view(), dy, b.saved[1].f32(), one_factor}, s);
+      scale_channels_backward_factor({dfactor.f32(), dy, std::as_const(b.saved[0]).view(), one_factor}, s);
     });
     b.add(xslot, dx);
     b.add(fslot, dfactor);

@@ -45,20 +45,31 @@ void scale_channels_forward(const ScaleChannelsForward& args, CpuStream& stream)
     for (std::int64_t r = begin; r < end; ++r) {
       const float* x = row(args.x, r);
       float* y = row(args.y, r);
-      for (std::int64_t c = 0; c < channels; ++c) y[c] = x[c] * args.factor[c];
+      if (args.one_factor) {
+        for (std::int64_t c = 0; c < channels; ++c) y[c] = x[c] * args.factor[0];
+      } else {
+        for (std::int64_t c = 0; c < channels; ++c) y[c] = x[c] * args.factor[c];
+      }
     }
   });
 }
 
 void scale_channels_backward_factor(const ScaleChannelsBackwardFactor& args, CpuStream& stream) {
-  const std::int64_t channels = args.x.channels();
+  const std::int64_t channels = args.x.channels(), factors = args.one_factor ? 1 : channels;
   reduce_rows(
-      stream, 0, args.x.rows(), channels,
+      stream, 0, args.x.rows(), factors,
       [&](std::int64_t begin, std::int64_t end, float* sums) {
-        std::fill_n(sums, channels, 0.0f);
+        std::fill_n(sums, factors, 0.0f);
         for (std::int64_t r = begin; r < end; ++r) {
           const float *dy = row(args.dy, r), *x = row(args.x, r);
-          for (std::int64_t c = 0; c < channels; ++c) sums[c] += dy[c] * x[c];
+          if (args.one_factor) {
+            Vec dot{};
+            for_each_vector(
+                channels, [&](std::int64_t c, auto lanes) { dot += lanes.load(dy + c) * lanes.load(x + c); });
+            sums[0] += sum_lanes(dot);
+          } else {
+            for (std::int64_t c = 0; c < channels; ++c) sums[c] += dy[c] * x[c];
+          }
         }
       },
       [&](std::int64_t c, double total) { args.dfactor[c] = static_cast<float>(total); });

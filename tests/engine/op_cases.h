@@ -324,6 +324,8 @@ inline std::vector<OpCase> op_cases() {
   std::vector<OpCase> cases{
       op_case("add, a value used twice", {{3, 5, 17}, {3, 5, 17}}, {false, false}, sum, sum_reference),
       op_case("scale_channels", {{301, 45}, {45}}, {false, true}, channels, channels_reference),
+      // Few rows: the factor's gradient is one sum, and 13,545 terms of both signs would leave little of it.
+      op_case("scale_channels, one factor", {{7, 45}, {1}}, {false, true}, channels, channels_reference),
       op_case("global_average_pool", {{3, 2, 3, 4, 70}}, {false}, pool, pool_reference),
       batch_norm_case(1, 1, false, false, false),
       batch_norm_case(257, 45, true, true, true),

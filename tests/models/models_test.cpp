@@ -16,7 +16,7 @@ Context context() { return Context(CpuStream(2)); }
 
 const std::vector<std::vector<std::int32_t>> kTexts{{2, 7, 11, 5, 13, 19, 3}, {2, 40, 8, 3}, {2}, {2, 23, 3}};
 
-DistilBertConfig small_bert() {
+TextEncoderConfig small_bert() {
   return {.vocabulary = 50,
           .max_positions = 16,
           .dim = 32,
@@ -78,7 +78,7 @@ TEST_CASE("R(2+1)D at its full width has torchvision's size and features") {
 
 TEST_CASE("DistilBERT gives transformers' hidden states at every layer, whatever the padding") {
   Context ctx = context();
-  DistilBert net(small_bert());
+  TextEncoder net(small_bert());
   fill(net);
   const TokenBatch tokens = pad_tokens(kTexts, 0);
   std::vector<Value> hidden;
@@ -95,7 +95,7 @@ TEST_CASE("DistilBERT gives transformers' hidden states at every layer, whatever
 
 TEST_CASE("A text's hidden state does not depend on the texts beside it") {
   Context ctx = context();
-  DistilBert net(small_bert());
+  TextEncoder net(small_bert());
   net.initialize(3);
   const Tensor together = net.forward(ctx, pad_tokens(kTexts, 0)).data;
   const Tensor alone = net.forward(ctx, pad_tokens({&kTexts[1], 1}, 0)).data;
@@ -107,7 +107,7 @@ TEST_CASE("A text's hidden state does not depend on the texts beside it") {
 
 TEST_CASE("DistilBERT refuses a text that is longer than its positions") {
   Context ctx = context();
-  DistilBert net(small_bert());
+  TextEncoder net(small_bert());
   const std::vector<std::vector<std::int32_t>> texts{std::vector<std::int32_t>(17, 4)};
   CHECK_THROWS_AS(net.forward(ctx, pad_tokens(texts, 0)), Error);
 }

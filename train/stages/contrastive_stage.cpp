@@ -72,7 +72,8 @@ ContrastiveStage::ContrastiveStage(Context& ctx, ContrastiveModel& model, const 
       val_(data.readable_of_split("val")),
       labels_(class_numbers(data.manifest(), classes)),
       max_text_length_(static_cast<std::size_t>(config.integer("text.max_length"))),
-      class_texts_(tokenizer.encode(captions_of(classes), max_text_length_)),
+      templates_(text_templates(config)),
+      class_texts_(encode_templated(tokenizer, templates_, captions_of(classes), max_text_length_)),
       optimizer_(parameter_groups(model, config), {.max_norm = config.real("contrastive.max_norm")}),
       train_loader_(data.frames(), input_spec(config), augmentation(config), loader_threads(config),
                     ctx.arena),
@@ -133,6 +134,18 @@ BatchCaptions distinct_captions(const std::vector<CaptionedClip>& clips) {
       captions.counts.push_back(0);
     }
     ++captions.counts[it->second];
+    captions.of_clip.push_back(static_cast<std::int32_t>(it->second));
+  }
+  return captions;
+}
+
+BatchCaptions caption_of_each(const std::vector<CaptionedClip>& clips) {
+  BatchCaptions captions;
+  for (const CaptionedClip& clip : clips) {
+    captions.of_clip.push_back(static_cast<std::int32_t>(captions.texts.size()));
+    captions.texts.push_back(clip.caption);
+    captions.labels.push_back(clip.label);
+    captions.counts.push_back(1);
   }
   return captions;
 }
@@ -156,21 +169,39 @@ Tensor positives(Context& ctx, const std::vector<CaptionedClip>& clips, const Ba
   return result;
 }
 
+// One template a text and step, drawn by the text's place in the batch.
+TokenBatch ContrastiveStage::tokens_of(const BatchCaptions& captions) const {
+  const RandomKey key = ctx_.random(random_site("contrastive.template"));
+  std::vector<std::string> texts;
+  texts.reserve(captions.texts.size());
+  for (std::size_t k = 0; k < captions.texts.size(); ++k) {
+    const std::size_t drawn = key.draw(static_cast<std::uint32_t>(k), 0).v[0] % templates_.size();
+    texts.push_back(fill_template(templates_[drawn], captions.texts[k]));
+  }
+  return tokenizer_.encode(texts, max_text_length_);
+}
+
+Value ContrastiveStage::loss_of(const EncodedVideo& video, const std::vector<CaptionedClip>& clips,
+                                const Mix& mix) {
+  const BatchCaptions captions = distinct_captions(clips);
+  const Value encoded = model_.encode_text(ctx_, tokens_of(captions));
+  const bool own = model_.config().prompt.condition == PromptCondition::own;
+  const Value text =
+      own ? model_.prompt_own(ctx_, encoded, captions.of_clip, video) : model_.prompt(ctx_, encoded, video);
+  const BatchCaptions compared = own ? caption_of_each(clips) : captions;
+  return contrastive_loss(ctx_, l2_normalize(ctx_, video.embedding), l2_normalize(ctx_, text),
+                          positives(ctx_, clips, compared, mix), compared.counts,
+                          {.temperature = config_.single("contrastive.temperature"),
+                           .label_scale = config_.single("contrastive.label_scale")});
+}
+
 double ContrastiveStage::forward_backward(const StepPlan& plan) {
   const Batch batch = train_loader_.next();
-  const std::vector<CaptionedClip> clips = captioned(batch.clips);
-  const BatchCaptions captions = distinct_captions(clips);
-  const Tensor targets = positives(ctx_, clips, captions, mix_of(plan));
   Tape tape;
   const Restore<Tape*> recording(ctx_.tape, &tape);
   const Restore<bool> training(ctx_.training, true);
   const EncodedVideo video = model_.encode_video(ctx_, Value(batch.frames));
-  const Value encoded = model_.encode_text(ctx_, tokenizer_.encode(captions.texts, max_text_length_));
-  const Value text = model_.prompt(ctx_, encoded, video);
-  const Value loss = contrastive_loss(ctx_, l2_normalize(ctx_, video.embedding), l2_normalize(ctx_, text),
-                                      targets, captions.counts,
-                                      {.temperature = config_.single("contrastive.temperature"),
-                                       .label_scale = config_.single("contrastive.label_scale")});
+  const Value loss = loss_of(video, captioned(batch.clips), mix_of(plan));
   tape.backward(ctx_, loss);
   return loss.data.at(0);
 }
@@ -181,8 +212,9 @@ std::optional<StageFigures> ContrastiveStage::evaluate(std::int64_t epoch, bool 
   const ClipViews views{.loader = val_loader_, .batch = config_.integer("contrastive.batch")};
   const std::vector<std::int32_t> targets = select(labels_, val_);
   const std::vector<float> scores = similarity_scores(ctx_, model_, class_texts_, views, val_);
-  const Classification c =
-      classify(scores, targets, std::vector<std::string>(static_cast<std::size_t>(class_texts_.count)));
+  const Classification c = classify(
+      scores, targets,
+      std::vector<std::string>(static_cast<std::size_t>(class_texts_.tokens.count / class_texts_.templates)));
   return StageFigures{c.top1, c.top5};
 }
 

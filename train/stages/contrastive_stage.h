@@ -22,10 +22,13 @@ struct CaptionedClip {
 // The distinct captions of a batch: each is encoded once.
 struct BatchCaptions {
   std::vector<std::string> texts;
-  std::vector<std::int32_t> labels;  // of the first clip that carries the text
-  std::vector<std::int32_t> counts;  // clips that carry it
+  std::vector<std::int32_t> labels;   // of the first clip that carries the text
+  std::vector<std::int32_t> counts;   // clips that carry it
+  std::vector<std::int32_t> of_clip;  // [clips], which of texts it is
 };
 BatchCaptions distinct_captions(const std::vector<CaptionedClip>& clips);
+// Every clip's caption by itself, for texts that differ by the clip they belong to.
+BatchCaptions caption_of_each(const std::vector<CaptionedClip>& clips);
 
 // Mixup of a batch: clip i is share[i] itself and for the rest partner[i]. Empty: none.
 struct Mix {
@@ -55,6 +58,8 @@ class ContrastiveStage : public Stage {
  private:
   Mix mix_of(const StepPlan& plan) const;
   std::vector<CaptionedClip> captioned(const std::vector<std::int64_t>& clips) const;
+  TokenBatch tokens_of(const BatchCaptions& captions) const;
+  Value loss_of(const EncodedVideo& video, const std::vector<CaptionedClip>& clips, const Mix& mix);
 
   const std::string name_ = "contrastive";
   Context& ctx_;
@@ -65,7 +70,8 @@ class ContrastiveStage : public Stage {
   std::vector<std::int64_t> train_, val_;  // numbers of the clips that can be read
   std::vector<std::int32_t> labels_;       // of every clip of the manifest
   std::size_t max_text_length_;
-  TokenBatch class_texts_;
+  std::vector<std::string> templates_;
+  TemplatedTexts class_texts_;
   AdamW optimizer_;
   ClipLoader train_loader_, val_loader_;
 };
