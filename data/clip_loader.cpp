@@ -1,7 +1,6 @@
 #include "data/clip_loader.h"
 
 #include <algorithm>
-#include <cmath>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -43,6 +42,11 @@ void check_input(const InputSpec& input, const Augmentation& a) {
          input.frames);
   expect(input.height >= 1 && input.width >= 1 && input.height <= 8192 && input.width <= 8192,
          "loader: expected frames of 1x1 to 8192x8192, got {}x{}", input.height, input.width);
+  expect((input.resize_height == 0) == (input.resize_width == 0) && input.resize_height >= 0 &&
+             input.resize_width >= 0 && input.resize_height <= 8192 && input.resize_width <= 8192,
+         "loader: expected frames to be resized to 1x1 to 8192x8192, or not (0x0), got {}x{}",
+         input.resize_height, input.resize_width);
+  expect(input.divisor > 0, "loader: expected a divisor above 0, got {}", input.divisor);
   for (const float s : input.stddev) expect(s > 0, "loader: a standard deviation of {} is not above 0", s);
   expect(a.window > 0 && a.window <= 1, "loader: expected a window in (0, 1], got {}", a.window);
   expect(a.crop_scale > 0 && a.crop_scale <= 1, "loader: expected a crop scale in (0, 1], got {}",
@@ -75,27 +79,6 @@ struct Scratch {
 
 }  // namespace
 
-std::vector<std::int64_t> sample_frames(std::int64_t length, int wanted, FrameSampling sampling, float window,
-                                        std::span<const float> draws) {
-  expect(length >= 1 && wanted >= 1, "sample_frames: {} frames of {}", wanted, length);
-  std::vector<std::int64_t> numbers;
-  if (sampling == FrameSampling::center) {
-    for (std::int64_t i = 0; i < wanted; ++i)
-      numbers.push_back((2 * i + 1) * length / (2 * std::int64_t{wanted}));
-    return numbers;
-  }
-  expect(draws.size() >= 2 + static_cast<std::size_t>(wanted), "sample_frames: expected {} draws, got {}",
-         2 + wanted, draws.size());
-  const double share = 1 - (1 - static_cast<double>(window)) * draws[0];
-  const double seen = share * static_cast<double>(length);
-  const double start = draws[1] * (static_cast<double>(length) - seen);
-  for (std::size_t i = 0; i < static_cast<std::size_t>(wanted); ++i) {
-    const double place = start + (static_cast<double>(i) + static_cast<double>(draws[2 + i])) * seen / wanted;
-    numbers.push_back(std::clamp<std::int64_t>(static_cast<std::int64_t>(place), 0, length - 1));
-  }
-  return numbers;
-}
-
 struct ClipLoader::State {
   State(const FrameSource& frame_source, const InputSpec& input_spec, const Augmentation& how,
         Allocator& memory)
@@ -123,10 +106,14 @@ void ClipLoader::State::load(const Job& job, std::size_t i, ClipTransform& trans
   const BatchRequest& r = job.request;
   const std::int64_t clip = r.clips[i];
   const auto sample = r.first_sample + static_cast<std::uint32_t>(i);
-  const auto sampling = r.augment ? FrameSampling::segment_random : FrameSampling::center;
+  const FrameSampler sampler{.sampling = r.augment ? input.train_sampling : input.test_sampling,
+                             .short_clips = input.short_clips,
+                             .window = r.augment ? augmentation.window : 1,
+                             .training = r.augment};
+  const std::int64_t length = source.frame_count(clip);
   std::vector<float> draws;
-  if (r.augment) draws = frame_draws(r.key, sample, input.frames);
-  auto numbers = sample_frames(source.frame_count(clip), input.frames, sampling, augmentation.window, draws);
+  if (sampler.draws(length, input.frames)) draws = frame_draws(r.key, sample, input.frames);
+  auto numbers = sample_frames(length, input.frames, sampler, draws);
   if (r.shuffle_frames) shuffle(numbers, r.key, sample);
   const Frames frames = source.read_frames(clip, numbers);
   const Variation variation = r.augment

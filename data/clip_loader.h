@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "data/frame_sampler.h"
 #include "data/frames.h"
 #include "engine/tensor.h"
 #include "kernels/philox.h"
@@ -16,7 +17,7 @@
 namespace mg {
 
 enum class InputKind {
-  rgb,     // (value / 255 - mean) / stddev, three channels
+  rgb,     // (value / divisor - mean) / stddev, three channels
   motion,  // grey (less its mean over the clip), difference to the frame before, difference to the frame
            // after
 };
@@ -25,45 +26,40 @@ enum class InputKind {
 struct InputSpec {
   int frames = 16;
   int height = 112, width = 112;
+  // Frames are resized to this before the crop (bilinear, in fp32 and not rounded); 0: they stay as they are.
+  int resize_height = 0, resize_width = 0;
+  FrameSampling train_sampling = FrameSampling::segment_random, test_sampling = FrameSampling::center;
+  ShortClips short_clips = ShortClips::nearest_repeat;
   InputKind kind = InputKind::rgb;
+  float divisor = 255;  // 1: the authors' code, which leaves values at 0 to 255
   std::array<float, 3> mean{0.43216f, 0.394666f, 0.37645f};  // Kinetics-400, RGB, of values in [0,1]
   std::array<float, 3> stddev{0.22803f, 0.22145f, 0.216989f};
   // With kind motion: factors on grey and on the two differences, of values in [0,1].
   float grey_gain = 0.3f, motion_gain = 3;
 };
 
-// Which part of a stored frame is seen: a crop of the input's size where it fits, otherwise the largest of
-// the input's aspect ratio, resampled (bilinear) to the input's size. It lies in the centre, or with augment
-// at a random place and, by crop_scale, of another size.
+// Which part of a frame is seen: a crop of the input's size where it fits, otherwise the largest of the
+// input's aspect ratio, resampled (bilinear) to the input's size. It lies in the centre, or with augment at a
+// random place and of another size, as the augmentation says.
 
-// How training varies clips, beside the random place of the crop. All off by default, as in the paper.
+// How training varies clips. All off by default, as in the paper.
 struct Augmentation {
-  float window = 1;  // a share of the clip's length, drawn from [window, 1], is seen, at a random place
+  float window = 1;  // FrameSampler::window
   // The crop's sides are multiplied by a factor drawn from [crop_scale, 1 / crop_scale] (less where the frame
   // ends), and it is resampled to the input's size.
   float crop_scale = 1;
-  bool flip = false;     // mirrored left to right, half of the time
-  float brightness = 0;  // values times a factor from [1 - b, 1 + b], kept within [0, 1]
-  float contrast = 0;    // about the clip's mean, times a factor from [1 - c, 1 + c], kept within [0, 1]
+  bool flip = false;         // mirrored left to right, half of the time
+  float brightness = 0;      // values times a factor from [1 - b, 1 + b], kept within [0, 1]
+  float contrast = 0;        // about the clip's mean, times a factor from [1 - c, 1 + c], kept within [0, 1]
+  bool random_crop = false;  // the crop lies at a random place
 };
-
-enum class FrameSampling {
-  center,          // the middle frame of each of `frames` equal segments
-  segment_random,  // a random frame of each segment
-};
-
-// The numbers of the frames to take from a clip of length frames: segments of [0, length), or of a random
-// window of it. Clips shorter than `wanted` repeat their nearest frame. draws: 2 + wanted uniform numbers in
-// [0,1): the window's length and place, then one a frame; not read for center, which sees the whole clip.
-std::vector<std::int64_t> sample_frames(std::int64_t length, int wanted, FrameSampling sampling, float window,
-                                        std::span<const float> draws);
 
 struct BatchRequest {
   std::vector<std::int64_t> clips;  // numbers in the source
   RandomKey key;                    // what the draws are keyed by
   std::uint32_t first_sample = 0;   // the global number of clips[0]'s sample
-  bool augment = false;             // segment_random and the augmentation; else center frames, centre crop
-  bool shuffle_frames = false;      // the frames in random order: shows how much a model needs the order
+  bool augment = false;  // training: train_sampling and the augmentation; else test_sampling, centre crop
+  bool shuffle_frames = false;  // the frames in random order: shows how much a model needs the order
   // Mixup (Zhang et al. 2018): sample i becomes share[i] x_i + (1 - share[i]) x_partner[i]. Empty: none.
   std::vector<std::int32_t> partner;
   std::vector<float> share;

@@ -37,6 +37,16 @@ void mirror_row(float* row, int width) {
   }
 }
 
+struct Size {
+  int height, width;
+};
+
+// Of the frames that crops are taken from.
+Size cropped_size(const InputSpec& input, int stored_height, int stored_width) {
+  if (input.resize_height == 0) return {stored_height, stored_width};
+  return {input.resize_height, input.resize_width};
+}
+
 // The side of the crop that is neither random nor scaled, as a factor on the input's sides.
 double base_factor(const InputSpec& input, int height, int width) {
   return std::min(
@@ -50,18 +60,27 @@ Crop sized_crop(const InputSpec& input, int height, int width, double factor) {
   return {0, 0, side(input.height, height), side(input.width, width)};
 }
 
+// As Python rounds, ties to even.
+int half(int difference) { return static_cast<int>(std::nearbyint(difference / 2.0)); }
+
+void center(Crop& crop, int height, int width) {
+  crop.top = half(height - crop.height);
+  crop.left = half(width - crop.width);
+}
+
 }  // namespace
 
-Variation vary(const InputSpec& input, int height, int width) {
+Variation vary(const InputSpec& input, int stored_height, int stored_width) {
+  const auto [height, width] = cropped_size(input, stored_height, stored_width);
   Variation v;
   v.crop = sized_crop(input, height, width, base_factor(input, height, width));
-  v.crop.top = (height - v.crop.height) / 2;
-  v.crop.left = (width - v.crop.width) / 2;
+  center(v.crop, height, width);
   return v;
 }
 
-Variation vary(const InputSpec& input, int height, int width, const Augmentation& augmentation,
+Variation vary(const InputSpec& input, int stored_height, int stored_width, const Augmentation& augmentation,
                const RandomKey& key, std::uint32_t sample) {
+  const auto [height, width] = cropped_size(input, stored_height, stored_width);
   const Philox4 first = key.draw(sample, 0), place = key.draw(sample, kPlaceGroup);
   const double largest =
       std::min(static_cast<double>(height) / input.height, static_cast<double>(width) / input.width);
@@ -70,8 +89,12 @@ Variation vary(const InputSpec& input, int height, int width, const Augmentation
                most = std::min(base / augmentation.crop_scale, largest);
   Variation v;
   v.crop = sized_crop(input, height, width, least + uniform01(first.v[3]) * (most - least));
-  v.crop.top = static_cast<int>(uniform01(place.v[0]) * static_cast<float>(height - v.crop.height + 1));
-  v.crop.left = static_cast<int>(uniform01(place.v[1]) * static_cast<float>(width - v.crop.width + 1));
+  if (augmentation.random_crop) {
+    v.crop.top = static_cast<int>(uniform01(place.v[0]) * static_cast<float>(height - v.crop.height + 1));
+    v.crop.left = static_cast<int>(uniform01(place.v[1]) * static_cast<float>(width - v.crop.width + 1));
+  } else {
+    center(v.crop, height, width);
+  }
   v.flip = augmentation.flip && uniform01(first.v[2]) < 0.5f;
   v.brightness = 1 + augmentation.brightness * (2 * uniform01(place.v[2]) - 1);
   v.contrast = 1 + augmentation.contrast * (2 * uniform01(place.v[3]) - 1);
@@ -81,31 +104,57 @@ Variation vary(const InputSpec& input, int height, int width, const Augmentation
 ClipTransform::ClipTransform(const InputSpec& input) : input_(input) {
   for (int x = 0; x < input.width; ++x) {
     for (std::size_t c = 0; c < 3; ++c) {
-      row_scale_.push_back(1 / (255 * input.stddev[c]));
+      row_scale_.push_back(1 / (input.divisor * input.stddev[c]));
       row_shift_.push_back(-input.mean[c] / input.stddev[c]);
     }
   }
 }
 
-// out: [H,W,3], values of 0 to 255.
-void ClipTransform::crop_frame(const Frames& frames, std::int64_t frame, const Variation& variation,
-                               float* out) const {
-  const Crop& crop = variation.crop;
-  const std::int64_t stride = std::int64_t{frames.width} * 3;
-  const std::uint8_t* corner = frames.frame(frame) + crop.top * stride + std::int64_t{crop.left} * 3;
+ClipTransform::~ClipTransform() = default;
+
+template <class Elem>
+void ClipTransform::crop(const Elem* frame, int frame_width, const Crop& crop, float* out) const {
+  const std::int64_t stride = std::int64_t{frame_width} * 3;
+  const Elem* corner = frame + crop.top * stride + std::int64_t{crop.left} * 3;
   const int row = input_.width * 3;
   if (crop.height == input_.height && crop.width == input_.width) {
     for (int y = 0; y < input_.height; ++y) {
-      const std::uint8_t* __restrict source = corner + y * stride;
+      const Elem* __restrict source = corner + y * stride;
       float* __restrict target = out + std::ptrdiff_t{y} * row;
       for (int x = 0; x < row; ++x) target[x] = source[x];
     }
   } else {
     FrameResizer resizer(crop.height, crop.width, input_.height, input_.width, ResizeFilter::bilinear);
-    resizer.resize({corner, crop.height, crop.width, stride}, out);
+    resizer.resize(RgbWindow{corner, crop.height, crop.width, stride}, out);
+  }
+}
+
+const float* ClipTransform::resized(const Frames& frames, std::int64_t frame) {
+  if (!resizer_ || frames.height != stored_height_ || frames.width != stored_width_) {
+    stored_height_ = frames.height;
+    stored_width_ = frames.width;
+    resizer_ = std::make_unique<FrameResizer>(frames.height, frames.width, input_.resize_height,
+                                              input_.resize_width, ResizeFilter::bilinear);
+    resized_.resize(std::size_t{3} * static_cast<std::size_t>(input_.resize_height) *
+                    static_cast<std::size_t>(input_.resize_width));
+  }
+  resizer_->resize(
+      RgbWindow{frames.frame(frame), frames.height, frames.width, std::int64_t{frames.width} * 3},
+      resized_.data());
+  return resized_.data();
+}
+
+// out: [H,W,3], values of 0 to 255.
+void ClipTransform::view_frame(const Frames& frames, std::int64_t frame, const Variation& variation,
+                               float* out) {
+  if (input_.resize_height == 0) {
+    crop(frames.frame(frame), frames.width, variation.crop, out);
+  } else {
+    crop(resized(frames, frame), input_.resize_width, variation.crop, out);
   }
   if (!variation.flip) return;
-  for (int y = 0; y < input_.height; ++y) mirror_row(out + std::ptrdiff_t{y} * row, input_.width);
+  const std::ptrdiff_t row = std::ptrdiff_t{3} * input_.width;
+  for (int y = 0; y < input_.height; ++y) mirror_row(out + y * row, input_.width);
 }
 
 void ClipTransform::normalize(std::vector<float>& values) const {
@@ -146,7 +195,7 @@ void ClipTransform::apply(const Frames& frames, const Variation& variation, std:
   const std::size_t frame = static_cast<std::size_t>(input_.height) * row;
   out.resize(frame * static_cast<std::size_t>(frames.count));
   for (std::int64_t t = 0; t < frames.count; ++t) {
-    crop_frame(frames, t, variation, out.data() + static_cast<std::size_t>(t) * frame);
+    view_frame(frames, t, variation, out.data() + static_cast<std::size_t>(t) * frame);
   }
   if (variation.brightness != 1) scale_clamped(out, variation.brightness, 0);
   if (variation.contrast != 1) {

@@ -105,23 +105,51 @@ class ClipInProgress {
   double shown_since_ = 0, first_seconds_ = 0;
 };
 
+// Gives a reader's pictures in the size of a specification.
+class ResizedReader {
+ public:
+  ResizedReader(VideoReader& reader, const DecodeSpec& spec)
+      : reader_(reader),
+        spec_(spec),
+        resized_(std::size_t{3} * static_cast<std::size_t>(spec.height) *
+                 static_cast<std::size_t>(spec.width)) {
+    if (spec.filter == ResizeFilter::ffmpeg) return;
+    const VideoInfo& info = reader.info();
+    resizer_ = std::make_unique<FrameResizer>(info.height, info.width, spec.height, spec.width, spec.filter);
+  }
+
+  // The picture that the reader is at.
+  const std::vector<std::uint8_t>& picture() {
+    if (resizer_) {
+      const VideoInfo& info = reader_.info();
+      resizer_->resize(RgbWindow{reader_.rgb(), info.height, info.width, std::int64_t{info.width} * 3},
+                       resized_.data());
+    } else {
+      std::copy_n(reader_.rgb({spec_.height, spec_.width}), resized_.size(), resized_.data());
+    }
+    return resized_;
+  }
+
+ private:
+  VideoReader& reader_;
+  const DecodeSpec& spec_;
+  std::vector<std::uint8_t> resized_;
+  std::unique_ptr<FrameResizer> resizer_;  // null: swscale resizes
+};
+
 void decode_into(VideoReader& reader, const DecodeSpec& spec, std::vector<ClipInProgress>& clips) {
-  const VideoInfo& info = reader.info();
-  FrameResizer resizer(info.height, info.width, spec.height, spec.width, spec.filter);
-  std::vector<std::uint8_t> resized(static_cast<std::size_t>(spec.height) *
-                                    static_cast<std::size_t>(spec.width) * 3);
+  ResizedReader resized(reader, spec);
   VideoReader::Picture picture;
   double last_seconds = 0;
   std::int64_t index = 0;
   for (; reader.advance(picture); ++index) {
     last_seconds = picture.seconds;
     const auto wants = [&](const ClipInProgress& clip) { return clip.wants(index, picture.seconds); };
-    if (std::any_of(clips.begin(), clips.end(), wants)) {
-      resizer.resize({reader.rgb(), info.height, info.width, std::int64_t{info.width} * 3}, resized.data());
-    }
+    const bool wanted = std::any_of(clips.begin(), clips.end(), wants);
+    const std::vector<std::uint8_t>* frame = wanted ? &resized.picture() : nullptr;
     bool all_finished = true;
     for (ClipInProgress& clip : clips) {
-      clip.see(index, picture.seconds, wants(clip) ? &resized : nullptr);
+      clip.see(index, picture.seconds, wants(clip) ? frame : nullptr);
       all_finished = all_finished && clip.finished();
     }
     if (all_finished) return;
@@ -131,9 +159,20 @@ void decode_into(VideoReader& reader, const DecodeSpec& spec, std::vector<ClipIn
 
 }  // namespace
 
+std::string to_string(ResizeFilter filter) {
+  switch (filter) {
+    case ResizeFilter::bilinear:
+      return "bilinear";
+    case ResizeFilter::area:
+      return "area";
+    case ResizeFilter::ffmpeg:
+      break;
+  }
+  return "ffmpeg";
+}
+
 std::string to_string(const DecodeSpec& spec) {
-  return fmt::format("{}x{} {} {}", spec.height, spec.width,
-                     spec.filter == ResizeFilter::bilinear ? "bilinear" : "area",
+  return fmt::format("{}x{} {} {}", spec.height, spec.width, to_string(spec.filter),
                      spec.fps > 0 ? fmt::format("{} fps", spec.fps) : "every frame");
 }
 

@@ -53,6 +53,7 @@ FrameResizer::FrameResizer(int in_height, int in_width, int out_height, int out_
     expect(side >= 1 && side <= kMaxSide, "resize: expected sides of 1 to {}, got {}x{} to {}x{}", kMaxSide,
            in_height, in_width, out_height, out_width);
   }
+  expect(filter != ResizeFilter::ffmpeg, "resize: swscale's filter is no filter of FrameResizer");
   rows_ = resize_taps(in_height, out_height, filter);
   columns_ = resize_taps(in_width, out_width, filter);
   denominator_ = rows_.denominator * columns_.denominator;
@@ -61,14 +62,15 @@ FrameResizer::FrameResizer(int in_height, int in_width, int out_height, int out_
 }
 
 // row_ = the weighted sum of the input rows that output row y is made of.
-void FrameResizer::blend_rows(const RgbWindow& in, int y) {
+template <class Elem>
+void FrameResizer::blend_rows(const RgbWindow<Elem>& in, int y) {
   const auto i = static_cast<std::size_t>(y);
   const int n = in_width_ * 3;
-  const std::uint8_t* __restrict source = in.rgb + rows_.first[i] * in.stride;
+  const Elem* __restrict source = in.rgb + rows_.first[i] * in.stride;
   const float* weights = rows_.weights.data() + rows_.offset[i];
   float* __restrict row = row_.data();
   if (rows_.count[i] == 2) {
-    const std::uint8_t* __restrict next = source + in.stride;
+    const Elem* __restrict next = source + in.stride;
     const float a = weights[0], b = weights[1];
     for (int x = 0; x < n; ++x) row[x] = a * source[x] + b * next[x];
     return;
@@ -99,12 +101,13 @@ void FrameResizer::blend_columns(Store store) const {
   }
 }
 
-void FrameResizer::check(const RgbWindow& in) const {
+template <class Elem>
+void FrameResizer::check(const RgbWindow<Elem>& in) const {
   expect(in.height == in_height_ && in.width == in_width_, "resize: expected a frame of {}x{}, got {}x{}",
          in_height_, in_width_, in.height, in.width);
 }
 
-void FrameResizer::resize(const RgbWindow& in, std::uint8_t* out) {
+void FrameResizer::resize(const RgbWindow<std::uint8_t>& in, std::uint8_t* out) {
   check(in);
   const int n = out_width_ * 3;
   double* __restrict values = values_.data();
@@ -122,7 +125,8 @@ void FrameResizer::resize(const RgbWindow& in, std::uint8_t* out) {
   }
 }
 
-void FrameResizer::resize(const RgbWindow& in, float* out) {
+template <class Elem>
+void FrameResizer::resize_unrounded(const RgbWindow<Elem>& in, float* out) {
   check(in);
   const double scale = 1 / denominator_;
   for (int y = 0; y < out_height_; ++y, out += out_width_ * 3) {
@@ -134,5 +138,8 @@ void FrameResizer::resize(const RgbWindow& in, float* out) {
     });
   }
 }
+
+template void FrameResizer::resize_unrounded(const RgbWindow<std::uint8_t>&, float*);
+template void FrameResizer::resize_unrounded(const RgbWindow<float>&, float*);
 
 }  // namespace mg

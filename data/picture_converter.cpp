@@ -12,6 +12,7 @@ extern "C" {
 #include <cstring>
 
 #include "data/av_handle.h"
+#include "engine/error.h"
 
 namespace mg {
 
@@ -122,24 +123,25 @@ FrameHandle turn(const AVFrame& picture, const Orientation& o) {
 }
 
 // What the conversion depends on beside the pixels.
-struct PictureKind {
-  int format = -1, width = 0, height = 0;
+struct Conversion {
+  int format = -1;
+  PictureSize from, to;
   AVColorRange range = AVCOL_RANGE_UNSPECIFIED;
   AVColorSpace space = AVCOL_SPC_UNSPECIFIED;
-  friend bool operator==(const PictureKind&, const PictureKind&) = default;
+  friend bool operator==(const Conversion&, const Conversion&) = default;
 };
 
 using Scaler = Handle<SwsContext, sws_freeContext>;
 
-// Set up as ffmpeg's scale filter does when it is put in for a change of pixel format.
-Scaler new_scaler(const PictureKind& kind) {
+// Set up as ffmpeg's scale filter is, with its default flags.
+Scaler new_scaler(const Conversion& kind) {
   Scaler scaler(sws_alloc_context());
   if (!scaler) return nullptr;
   auto set = [&](const char* name, std::int64_t value) { av_opt_set_int(scaler.get(), name, value, 0); };
-  set("srcw", kind.width);
-  set("srch", kind.height);
-  set("dstw", kind.width);
-  set("dsth", kind.height);
+  set("srcw", kind.from.width);
+  set("srch", kind.from.height);
+  set("dstw", kind.to.width);
+  set("dsth", kind.to.height);
   set("src_format", kind.format);
   set("dst_format", AV_PIX_FMT_RGB24);
   set("sws_flags", SWS_BICUBIC);
@@ -163,6 +165,31 @@ Scaler new_scaler(const PictureKind& kind) {
   return scaler;
 }
 
+// Converts pictures of one kind after the other.
+class RgbScaler {
+ public:
+  // picture as RGB of a size; nullptr when swscale cannot.
+  const AVFrame* scale(const AVFrame& picture, PictureSize to) {
+    if (to == PictureSize{}) to = {picture.height, picture.width};
+    const Conversion wanted{
+        picture.format, {picture.height, picture.width}, to, picture.color_range, picture.colorspace};
+    if (!scaler_ || !(wanted == kind_)) {
+      scaler_ = new_scaler(wanted);
+      rgb_ = new_frame(AV_PIX_FMT_RGB24, to.width, to.height);
+      kind_ = wanted;
+    }
+    const bool done = scaler_ && rgb_ &&
+                      sws_scale(scaler_.get(), picture.data, picture.linesize, 0, picture.height, rgb_->data,
+                                rgb_->linesize) == to.height;
+    return done ? rgb_.get() : nullptr;
+  }
+
+ private:
+  Conversion kind_;
+  Scaler scaler_;
+  FrameHandle rgb_;
+};
+
 }  // namespace
 
 Orientation orientation_of(const std::int32_t* m) {
@@ -184,23 +211,7 @@ Orientation orientation_of(const std::int32_t* m) {
 }
 
 struct PictureConverter::State {
-  PictureKind kind;
-  Scaler scaler;
-  FrameHandle rgb;
-
-  // picture as RGB in rgb; false when swscale cannot.
-  bool to_rgb(const AVFrame& picture) {
-    const PictureKind wanted{picture.format, picture.width, picture.height, picture.color_range,
-                             picture.colorspace};
-    if (!scaler || !(wanted == kind)) {
-      scaler = new_scaler(wanted);
-      rgb = new_frame(AV_PIX_FMT_RGB24, wanted.width, wanted.height);
-      kind = wanted;
-    }
-    return scaler && rgb &&
-           sws_scale(scaler.get(), picture.data, picture.linesize, 0, picture.height, rgb->data,
-                     rgb->linesize) == picture.height;
-  }
+  RgbScaler converter, turned_scaler;
 };
 
 PictureConverter::PictureConverter() : state_(std::make_unique<State>()) {}
@@ -208,19 +219,22 @@ PictureConverter::~PictureConverter() = default;
 PictureConverter::PictureConverter(PictureConverter&&) noexcept = default;
 
 std::string PictureConverter::convert(const AVFrame& picture, const Orientation& orientation,
-                                      std::vector<std::uint8_t>& rgb) {
+                                      PictureSize scaled, std::vector<std::uint8_t>& rgb) {
   FrameHandle turned;
   if (!orientation.upright()) turned = turn(picture, orientation);
-  if (!state_->to_rgb(turned ? *turned : picture)) {
-    const char* name = av_get_pix_fmt_name(static_cast<AVPixelFormat>(picture.format));
-    return std::string("cannot convert pixel format ") + (name == nullptr ? "?" : name) + " to RGB";
+  const bool turn_rgb = !orientation.upright() && !turned;
+  const AVFrame* upright =
+      state_->converter.scale(turned ? *turned : picture, turn_rgb ? PictureSize{} : scaled);
+  if (turn_rgb && upright != nullptr) {
+    turned = turn(*upright, orientation);
+    if (!turned) return "out of memory";
+    upright = scaled == PictureSize{} ? turned.get() : state_->turned_scaler.scale(*turned, scaled);
   }
-  const AVFrame* upright = state_->rgb.get();
-  FrameHandle turned_rgb;
-  if (!orientation.upright() && !turned) {
-    turned_rgb = turn(*upright, orientation);
-    if (!turned_rgb) return "out of memory";
-    upright = turned_rgb.get();
+  if (upright == nullptr) {
+    const char* name = av_get_pix_fmt_name(static_cast<AVPixelFormat>(picture.format));
+    return fmt::format("cannot convert pixel format {} of {}x{} to RGB{}", name == nullptr ? "?" : name,
+                       picture.width, picture.height,
+                       scaled == PictureSize{} ? "" : fmt::format(" of {}x{}", scaled.width, scaled.height));
   }
   const std::size_t row = static_cast<std::size_t>(upright->width) * 3;
   rgb.resize(row * static_cast<std::size_t>(upright->height));

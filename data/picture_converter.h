@@ -1,5 +1,5 @@
 // From a decoder's picture to upright RGB, as ffmpeg's program does it: turned in the picture's own pixel
-// format, then converted by swscale. FFmpeg's own headers stay in the .cpp files.
+// format, then converted and scaled by swscale at once. FFmpeg's own headers stay in the .cpp files.
 #pragma once
 
 #include <array>
@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "data/video_reader.h"
 
 struct AVFrame;
 
@@ -29,8 +31,10 @@ class PictureConverter {
   ~PictureConverter();
   PictureConverter(PictureConverter&&) noexcept;
 
-  // rgb: [height][width][3] of the upright picture. Returns an empty text, or what went wrong.
-  std::string convert(const AVFrame& picture, const Orientation& orientation, std::vector<std::uint8_t>& rgb);
+  // rgb: [height][width][3] of the upright picture, scaled to this size. Returns an empty text, or what went
+  // wrong.
+  std::string convert(const AVFrame& picture, const Orientation& orientation, PictureSize scaled,
+                      std::vector<std::uint8_t>& rgb);
 
  private:
   struct State;

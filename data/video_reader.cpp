@@ -280,9 +280,9 @@ bool VideoReader::advance(Picture& picture) {
   return true;
 }
 
-const std::uint8_t* VideoReader::rgb() {
+const std::uint8_t* VideoReader::rgb(PictureSize scaled) {
   State& s = *state_;
-  const std::string problem = s.converter.convert(*s.frame, s.orientation, s.rgb);
+  const std::string problem = s.converter.convert(*s.frame, s.orientation, scaled, s.rgb);
   if (!problem.empty()) s.fail(problem);
   return s.rgb.data();
 }

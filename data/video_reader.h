@@ -1,6 +1,7 @@
 // Video files by FFmpeg's libraries: local files only, software decoding on one thread, frames in
 // presentation order and upright (rotation metadata is applied). Pixels equal `ffmpeg -fps_mode passthrough
-// -pix_fmt rgb24` (swscale's default flags) bit for bit.
+// -pix_fmt rgb24` (swscale's default flags), scaled ones the same with `-vf scale=W:H`, bit for bit. (Scaled
+// pictures of 4:2:2 that lie on their side excepted: ffmpeg turns those as 4:4:4, this turns them as RGB.)
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,12 @@ struct VideoInfo {
   int rotation = 0;     // degrees clockwise that were applied: 0, 90, 180 or 270
 };
 
+// Of an upright picture; {}: its own.
+struct PictureSize {
+  int height = 0, width = 0;
+  friend bool operator==(const PictureSize&, const PictureSize&) = default;
+};
+
 class VideoReader {
  public:
   // Throws Error(ExitCode::data) with the path: no such file, a folder, no video in it, a format or codec
@@ -41,7 +48,7 @@ class VideoReader {
   bool next(Picture& picture);
   // The same without the cost of making RGB of it: picture.rgb is null. rgb() makes up for it.
   bool advance(Picture& picture);
-  const std::uint8_t* rgb();
+  const std::uint8_t* rgb(PictureSize scaled = {});
 
  private:
   struct State;
@@ -51,7 +58,10 @@ class VideoReader {
 enum class ResizeFilter {
   bilinear,  // half-pixel centres, no antialiasing: torchvision's transform of video tensors
   area,      // the mean over the source area of each pixel; for strong reductions
+  ffmpeg,    // ffmpeg's scale filter: swscale's default (bicubic), from the decoder's pixel format at once
 };
+
+std::string to_string(ResizeFilter filter);
 
 // What of a clip is kept. Part of a cache's key.
 struct DecodeSpec {
@@ -64,9 +74,10 @@ struct DecodeSpec {
 std::string to_string(const DecodeSpec& spec);  // canonical, for provenance
 
 // The clip's frames (its whole file, or its range), resized, each value rounded to the nearest integer (ties
-// to even). A range that reaches beyond the video, or holds no frame, is an Error(ExitCode::data) that says
-// how many there are. Times are those from the video's first frame, compared to half a millisecond (Matroska
-// rounds them to one); a time range may end up to half a frame after the video.
+// to even; by ffmpeg: as it does). A range that reaches beyond the video, or holds no frame, is an
+// Error(ExitCode::data) that says how many there are. Times are those from the video's first frame, compared
+// to half a millisecond (Matroska rounds them to one); a time range may end up to half a frame after the
+// video.
 Frames decode_clip(const Clip& clip, const DecodeSpec& spec);
 
 // Several clips of one file, which is decoded once, no further than needed; results in the order asked. A

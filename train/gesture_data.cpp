@@ -14,9 +14,10 @@ namespace {
 
 std::filesystem::path default_cache(const DataOptions& options, const DecodeSpec& spec) {
   std::filesystem::path path = options.manifest;
-  path.replace_extension(fmt::format(".{}x{}{}{}.h5", spec.height, spec.width,
-                                     spec.filter == ResizeFilter::area ? "a" : "",
-                                     spec.fps > 0 ? fmt::format("@{}", spec.fps) : ""));
+  path.replace_extension(
+      fmt::format(".{}x{}{}{}.h5", spec.height, spec.width,
+                  spec.filter == ResizeFilter::bilinear ? "" : to_string(spec.filter).substr(0, 1),
+                  spec.fps > 0 ? fmt::format("@{}", spec.fps) : ""));
   return path;
 }
 

@@ -66,7 +66,7 @@ float pixel(const Frames& f, std::int64_t frame, int y, int x, int c) {
   return f.frame(frame)[static_cast<std::size_t>((y * f.width + x) * 3 + c)];
 }
 
-const Augmentation kEverything{0.5f, 0.7f, true, 0.3f, 0.4f};
+const Augmentation kEverything{0.5f, 0.7f, true, 0.3f, 0.4f, true};
 
 class FailingSource : public MemoryFrames {
  public:
@@ -79,38 +79,6 @@ class FailingSource : public MemoryFrames {
 
 }  // namespace
 
-TEST_CASE("sampling: the centre of each segment") {
-  using Numbers = std::vector<std::int64_t>;
-  CHECK(sample_frames(16, 4, FrameSampling::center, 1, {}) == Numbers{2, 6, 10, 14});
-  CHECK(sample_frames(4, 4, FrameSampling::center, 1, {}) == Numbers{0, 1, 2, 3});
-  CHECK(sample_frames(10, 3, FrameSampling::center, 1, {}) == Numbers{1, 5, 8});
-  CHECK(sample_frames(2, 6, FrameSampling::center, 1, {}) == Numbers{0, 0, 0, 1, 1, 1});
-  CHECK(sample_frames(1, 3, FrameSampling::center, 1, {}) == Numbers{0, 0, 0});
-  CHECK_THROWS_AS(sample_frames(0, 3, FrameSampling::center, 1, {}), Error);
-}
-
-TEST_CASE("sampling: a random frame of each segment of a random window") {
-  using Numbers = std::vector<std::int64_t>;
-  const float last = 0.99999994f;
-  CHECK(sample_frames(16, 4, FrameSampling::segment_random, 1,
-                      std::vector<float>{0.3f, 0.3f, 0, 0.5f, last, 0}) == Numbers{0, 6, 11, 12});
-  // A window of half the length, at the end.
-  CHECK(sample_frames(16, 4, FrameSampling::segment_random, 0,
-                      std::vector<float>{0.5f, last, 0, 0, 0, last}) == Numbers{7, 9, 11, 15});
-  std::set<std::int64_t> seen;
-  for (std::uint32_t trial = 0; trial < 300; ++trial) {
-    std::vector<float> draws;
-    for (std::uint32_t i = 0; i < 7; ++i) draws.push_back(uniform01(RandomKey{3}.draw(trial, i).v[0]));
-    const Numbers numbers = sample_frames(13, 5, FrameSampling::segment_random, 0.4f, draws);
-    CHECK(std::is_sorted(numbers.begin(), numbers.end()));
-    CHECK(numbers.front() >= 0);
-    CHECK(numbers.back() <= 12);
-    seen.insert(numbers.begin(), numbers.end());
-  }
-  CHECK(seen.size() == 13);
-  CHECK_THROWS_AS(sample_frames(5, 3, FrameSampling::segment_random, 1, std::vector<float>(4)), Error);
-}
-
 TEST_CASE("loader: centre crops of centre frames, normalised, with zero padding") {
   const MemoryFrames source = some_clips();
   const InputSpec input = small_input();
@@ -120,7 +88,7 @@ TEST_CASE("loader: centre crops of centre frames, normalised, with zero padding"
   CHECK(batch.clips == std::vector<std::int64_t>{2, 1});
   for (std::int64_t b = 0; b < 2; ++b) {
     const Frames clip = source.read(batch.clips[static_cast<std::size_t>(b)]);
-    const auto numbers = sample_frames(clip.count, 6, FrameSampling::center, 1, {});
+    const auto numbers = sample_frames(clip.count, 6, FrameSampler{}, {});
     float worst = 0;
     for (int t = 0; t < 6; ++t) {
       for (int y = 0; y < 12; ++y) {
@@ -153,7 +121,7 @@ TEST_CASE("loader: a frame smaller than the input is cropped to its aspect ratio
   const Frames clip = source.read(0);
   FrameResizer resizer(20, 15, 40, 30, ResizeFilter::bilinear);
   std::vector<float> expected(40 * 30 * 3);
-  resizer.resize({clip.frame(2) + std::size_t{6} * 3, 20, 15, 27 * 3}, expected.data());
+  resizer.resize(RgbWindow{clip.frame(2) + std::size_t{6} * 3, 20, 15, 27 * 3}, expected.data());
   float worst = 0;
   for (int i = 0; i < 40 * 30; ++i) {
     for (int c = 0; c < 3; ++c) {
@@ -170,7 +138,9 @@ TEST_CASE("loader: crops lie everywhere, and are scaled about the input's size")
   std::set<int> tops, lefts, heights;
   int flips = 0;
   for (std::uint32_t sample = 0; sample < 2000; ++sample) {
-    const Variation fixed = vary(input, 20, 27, {}, key, sample);
+    Augmentation place_only;
+    place_only.random_crop = true;
+    const Variation fixed = vary(input, 20, 27, place_only, key, sample);
     CHECK(fixed.crop.height == 12);
     CHECK(fixed.crop.width == 10);
     CHECK_FALSE(fixed.flip);

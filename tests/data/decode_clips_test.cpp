@@ -48,7 +48,7 @@ TEST_CASE("decode: all frames, resized") {
   for (std::int64_t t = 0; t < 30; ++t) {
     CAPTURE(t);
     const auto* source = reinterpret_cast<const std::uint8_t*>(rgb.data()) + t * 64 * 48 * 3;
-    resizer.resize({source, 48, 64, 64 * 3}, expected.data());
+    resizer.resize(RgbWindow{source, 48, 64, std::int64_t{64 * 3}}, expected.data());
     CHECK(std::memcmp(frames.frame(t), expected.data(), expected.size()) == 0);
   }
 }

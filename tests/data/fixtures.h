@@ -46,19 +46,22 @@ inline std::string test_source(int width, int height, int frames, const std::str
   return fmt::format("-f lavfi -i testsrc2=size={}x{}:rate={} -frames:v {}", width, height, rate, frames);
 }
 
-// All frames, as ffmpeg's program decodes them.
-inline std::string ffmpeg_rgb(const fs::path& file) {
-  return output_of("ffmpeg -nostdin -v error -i '" + file.string() +
-                   "' -fps_mode passthrough -pix_fmt rgb24 -f rawvideo - 2>/dev/null");
+// All frames, as ffmpeg's program decodes them, and scales them where a size is given.
+inline std::string ffmpeg_rgb(const fs::path& file, PictureSize scaled = {}) {
+  const std::string filter =
+      scaled == PictureSize{} ? "" : fmt::format(" -vf scale={}:{}", scaled.width, scaled.height);
+  return output_of("ffmpeg -nostdin -v error -i '" + file.string() + "' -fps_mode passthrough" + filter +
+                   " -pix_fmt rgb24 -f rawvideo - 2>/dev/null");
 }
 
 // All frames by VideoReader.
-inline std::string reader_rgb(VideoReader& reader) {
-  const std::size_t bytes =
-      static_cast<std::size_t>(reader.info().width) * static_cast<std::size_t>(reader.info().height) * 3;
+inline std::string reader_rgb(VideoReader& reader, PictureSize scaled = {}) {
+  const PictureSize size =
+      scaled == PictureSize{} ? PictureSize{reader.info().height, reader.info().width} : scaled;
+  const std::size_t bytes = static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height) * 3;
   std::string all;
   VideoReader::Picture picture;
-  while (reader.next(picture)) all.append(reinterpret_cast<const char*>(picture.rgb), bytes);
+  while (reader.advance(picture)) all.append(reinterpret_cast<const char*>(reader.rgb(scaled)), bytes);
   return all;
 }
 

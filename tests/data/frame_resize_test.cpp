@@ -100,9 +100,9 @@ TEST_CASE("resize: ties go to the even value") {
   // Means of two and of four: 0.5, 1.5, 2.5 and 254.5; then 0.5 by area.
   const Bytes in{0, 1, 2, 1, 2, 3, 254, 0, 0, 255, 0, 0};
   Bytes out(6);
-  FrameResizer(1, 4, 1, 2, ResizeFilter::bilinear).resize({in.data(), 1, 4, 12}, out.data());
+  FrameResizer(1, 4, 1, 2, ResizeFilter::bilinear).resize(RgbWindow{in.data(), 1, 4, 12}, out.data());
   CHECK(out == Bytes{0, 2, 2, 254, 0, 0});
-  FrameResizer(1, 4, 1, 2, ResizeFilter::area).resize({in.data(), 1, 4, 12}, out.data());
+  FrameResizer(1, 4, 1, 2, ResizeFilter::area).resize(RgbWindow{in.data(), 1, 4, 12}, out.data());
   CHECK(out == Bytes{0, 2, 2, 254, 0, 0});
 }
 
@@ -116,8 +116,9 @@ TEST_CASE("resize: a window of a larger image sees nothing outside of it") {
   }
   FrameResizer resizer(10, 12, 7, 9, ResizeFilter::bilinear);
   Bytes a(7 * 9 * 3), b(7 * 9 * 3);
-  resizer.resize({window.data(), 10, 12, 36}, a.data());
-  resizer.resize({image.data() + 5 * stride + 21, 10, 12, static_cast<std::int64_t>(stride)}, b.data());
+  resizer.resize(RgbWindow{window.data(), 10, 12, 36}, a.data());
+  resizer.resize(RgbWindow{image.data() + 5 * stride + 21, 10, 12, static_cast<std::int64_t>(stride)},
+                 b.data());
   CHECK(a == b);
 }
 
@@ -126,9 +127,9 @@ TEST_CASE("resize: the extremes of an 8192-pixel side stay exact") {
   for (const ResizeFilter filter : {ResizeFilter::bilinear, ResizeFilter::area}) {
     for (const int out : {1, 3, 8191}) {
       Bytes row(static_cast<std::size_t>(out) * 3);
-      FrameResizer(1, 8192, 1, out, filter).resize({white.data(), 1, 8192, 8192 * 3}, row.data());
+      FrameResizer(1, 8192, 1, out, filter).resize(RgbWindow{white.data(), 1, 8192, 8192 * 3}, row.data());
       CHECK(std::all_of(row.begin(), row.end(), [](std::uint8_t v) { return v == 255; }));
-      FrameResizer(8192, 1, out, 1, filter).resize({white.data(), 8192, 1, 3}, row.data());
+      FrameResizer(8192, 1, out, 1, filter).resize(RgbWindow{white.data(), 8192, 1, 3}, row.data());
       CHECK(std::all_of(row.begin(), row.end(), [](std::uint8_t v) { return v == 255; }));
     }
   }

@@ -71,6 +71,34 @@ TEST_CASE("the frames are those of the ffmpeg program, bit for bit") {
   }
 }
 
+TEST_CASE("scaled frames are those of ffmpeg's scale filter, bit for bit") {
+  const TemporaryFolder folder;
+  // Smaller, larger, odd, and of one side only; 224x224 is the authors'.
+  const std::vector<PictureSize> sizes{{224, 224}, {36, 36}, {31, 97}, {48, 171}};
+  for (const VideoCase& c : video_cases()) {
+    const fs::path file = make_video(folder.path / c.file, c.arguments);
+    for (const PictureSize size : sizes) {
+      CAPTURE(c.file);
+      CAPTURE(size.height);
+      VideoReader reader(file);
+      const std::string got = reader_rgb(reader, size), expected = ffmpeg_rgb(file, size);
+      CHECK(got.size() > 0);
+      CHECK(got.size() == expected.size());
+      CHECK((got == expected));
+    }
+  }
+}
+
+TEST_CASE("a clip in ffmpeg's size is what its scale filter gives") {
+  const TemporaryFolder folder;
+  const fs::path file = make_video(folder.path / "a.mp4", test_source(160, 120, 12) + " -c:v libx264");
+  const Frames frames = decode_clip(clip_of(file), {64, 48, ResizeFilter::ffmpeg});
+  CHECK(frames.count == 12);
+  const std::string got(frames.rgb.begin(), frames.rgb.end());
+  CHECK((got == ffmpeg_rgb(file, {64, 48})));
+  CHECK(to_string(DecodeSpec{64, 48, ResizeFilter::ffmpeg}) == "64x48 ffmpeg every frame");
+}
+
 TEST_CASE("a stream copied from between key frames starts where ffmpeg starts it") {
   const TemporaryFolder folder;
   const fs::path whole = make_video(folder.path / "whole.mp4",
@@ -99,7 +127,8 @@ TEST_CASE("rotation and mirroring by metadata are applied") {
   // Every other pixel of odd planes is in the middle of a chroma sample.
   const std::vector<std::string> sources{test_source(64, 48, 3) + " -c:v libx264 -pix_fmt yuv420p",
                                          test_source(64, 48, 3) + " -c:v libx264 -pix_fmt yuv444p",
-                                         test_source(80, 60, 3) + " -vf scale=61:47 -c:v mpeg4 -q:v 3"};
+                                         test_source(80, 60, 3) + " -vf scale=61:47 -c:v mpeg4 -q:v 3",
+                                         test_source(64, 48, 3) + " -c:v libx264 -pix_fmt yuv422p"};
   struct Turn {
     std::array<int, 4> matrix;  // a b c d of the track header
     int rotation;
@@ -124,6 +153,12 @@ TEST_CASE("rotation and mirroring by metadata are applied") {
                                           : std::string(turn.matrix[k] > 0 ? "\0\1\0\0" : "\xff\xff\0\0", 4));
       }
       write_text(folder.path / "turned.mp4", bytes);
+      for (const PictureSize size : {PictureSize{40, 56}, PictureSize{224, 224}}) {
+        if (contains(source, "yuv422p") && turn.rotation % 180 != 0) continue;  // as video_reader.h says
+        CAPTURE(size.height);
+        VideoReader scaled(folder.path / "turned.mp4");
+        CHECK((reader_rgb(scaled, size) == ffmpeg_rgb(folder.path / "turned.mp4", size)));
+      }
       const std::string expected = ffmpeg_rgb(folder.path / "turned.mp4");
       VideoReader reader(folder.path / "turned.mp4");
       CHECK(reader.info().rotation == turn.rotation);

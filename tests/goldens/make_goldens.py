@@ -1,14 +1,14 @@
-"""Makes the goldens of tests/models: what PyTorch, torchvision and transformers answer. Needs these three, NumPy, and
+"""Makes the goldens of tests/models and tests/data: what PyTorch, torchvision and transformers answer. Needs these three, NumPy, and
 MG_DATA_DIR for the word pieces.
 
 usage: make_goldens.py [NAME...]      without names: all
 
-Weights and inputs are not stored: both sides compute them from their names (shared.py, tests/models/golden.h).
+Weights and inputs are not stored: both sides compute them from their names (shared.py, tests/hashed.h).
 PyTorch runs in fp64; only outputs are stored, every stride-th element of them."""
 import importlib
 import sys
 
-NAMES = ["models", "r2plus1d", "wordpiece"]
+NAMES = ["models", "preprocessing", "r2plus1d", "wordpiece"]
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:

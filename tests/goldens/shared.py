@@ -1,4 +1,4 @@
-"""What all goldens share: values computed from names (as tests/models/golden.h does), and how outputs are stored."""
+"""What all goldens share: values computed from names (as tests/hashed.h does), and how outputs are stored."""
 import json
 import math
 import pathlib
