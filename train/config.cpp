@@ -145,6 +145,10 @@ void Config::assign(const std::string& key, ConfigValue value, const std::string
   values_[key] = std::move(value);
 }
 
+void Config::take(const Config& other, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) values_.at(key) = other.values_.at(key);
+}
+
 std::int64_t Config::integer(const std::string& key) const { return std::get<std::int64_t>(values_.at(key)); }
 double Config::real(const std::string& key) const { return std::get<double>(values_.at(key)); }
 bool Config::flag(const std::string& key) const { return std::get<bool>(values_.at(key)); }

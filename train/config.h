@@ -39,6 +39,8 @@ class Config {
   void load_file(const std::filesystem::path& path);
   void set(const std::string& assignment);  // "section.name=value"
 
+  void take(const Config& other, const std::vector<std::string>& keys);  // the values of these keys
+
   std::int64_t integer(const std::string& key) const;
   int small(const std::string& key) const { return static_cast<int>(integer(key)); }
   double real(const std::string& key) const;

@@ -11,13 +11,17 @@ GestureModel::GestureModel(const RunDirectory& run, Context& ctx)
     : run_(run),
       ctx_(ctx),
       config_(run.config()),
-      classes_(read_classes(run.file("classes.json"))),
       tokenizer_(WordPiece::load(run.file("vocab.txt"), wordpiece_options(config_))) {
   const auto vocabulary = static_cast<std::int64_t>(tokenizer_.size());
   contrastive_ = std::make_unique<ContrastiveModel>(contrastive_model_config(config_, vocabulary));
   load_tensors(named_tensors(*contrastive_), finished_stage(run, "contrastive").model,
                run.path().string() + ": contrastive");
   contrastive_->set_frozen(true);
+}
+
+const std::vector<GestureClass>& GestureModel::classes() {
+  if (classes_.empty()) classes_ = read_classes(run_.file("classes.json"));
+  return classes_;
 }
 
 GestureMode GestureModel::mode(const std::optional<std::string>& name) const {
@@ -30,7 +34,7 @@ Classifier& GestureModel::classifier() {
   if (!classifier_) {
     const CheckpointData trained = finished_stage(run_, "classifier");
     auto made =
-        std::make_unique<Classifier>(classifier_config(config_, static_cast<std::int64_t>(classes_.size())));
+        std::make_unique<Classifier>(classifier_config(config_, static_cast<std::int64_t>(classes().size())));
     load_tensors(named_tensors(*made), trained.model, run_.path().string() + ": classifier");
     made->set_frozen(true);
     classifier_ = std::move(made);
@@ -40,10 +44,10 @@ Classifier& GestureModel::classifier() {
 
 std::vector<float> GestureModel::scores(GestureMode mode, const ClipViews& views,
                                         std::span<const std::int64_t> clips) {
-  if (mode == GestureMode::similarity) return similarity(captions_of(classes_), views, clips);
+  if (mode == GestureMode::similarity) return similarity(captions_of(classes()), views, clips);
   Classifier& trained = classifier();
   const Tensor embeddings = clip_embeddings(ctx_, *contrastive_, views, clips);
-  return classifier_scores(ctx_, trained, embeddings, static_cast<std::int64_t>(classes_.size()));
+  return classifier_scores(ctx_, trained, embeddings, static_cast<std::int64_t>(classes().size()));
 }
 
 std::vector<float> GestureModel::similarity(const std::vector<std::string>& texts, const ClipViews& views,

@@ -25,7 +25,8 @@ class GestureModel {
   GestureModel(const RunDirectory& run, Context& ctx);
 
   ContrastiveModel& contrastive() { return *contrastive_; }
-  const std::vector<GestureClass>& classes() const { return classes_; }
+  // Read when first asked for: an imported model may know none, and names what --labels lists.
+  const std::vector<GestureClass>& classes();
   const Config& config() const { return config_; }
   // The mode asked for; without one, the classifier if its training was begun, else similarity.
   GestureMode mode(const std::optional<std::string>& name) const;

@@ -136,7 +136,10 @@ class Training {
 
   std::string vocabulary_text() const {
     const std::string& file = config_.text("text.vocabulary");
-    if (!file.empty()) return WordPiece::load(file).text();
+    if (!file.empty()) {  // the run's own copy counts, should the file have moved
+      const auto own = run_.file("vocab.txt");
+      return WordPiece::load(std::filesystem::exists(own) ? own : std::filesystem::path(file)).text();
+    }
     std::vector<std::string> captions;
     for (const Clip& clip : train_clips()) captions.push_back(clip.caption);
     return WordPiece::train(captions, static_cast<std::size_t>(config_.integer("text.vocabulary_size")))

@@ -33,6 +33,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "mgconvert " MG_VERSION);
   app.footer(kFooter);
   mg::ConvertAction action;
+  mg::add_import_command(app, action);
+  mg::add_verify_command(app, action);
   mg::add_inspect_command(app, action);
   mg::add_diff_command(app, action);
   try {

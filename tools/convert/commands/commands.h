@@ -15,6 +15,8 @@ namespace mg {
 // Its result is the exit status: diff answers by it.
 using ConvertAction = std::function<ExitCode()>;
 
+void add_import_command(CLI::App& app, ConvertAction& action);
+void add_verify_command(CLI::App& app, ConvertAction& action);
 void add_inspect_command(CLI::App& app, ConvertAction& action);
 void add_diff_command(CLI::App& app, ConvertAction& action);
 

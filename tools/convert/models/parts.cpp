@@ -1,5 +1,6 @@
 #include "tools/convert/models/parts.h"
 
+#include <cmath>
 #include <set>
 
 #include "engine/checkpoint.h"
@@ -29,13 +30,23 @@ void allow_partial(ConvertedModel& model, TensorMap& tensors, const std::vector<
   }
 }
 
+// BatchNorm's count of batches, which a cast of the whole state dict turns into a real number.
+Tensor counter(const Tensor& stored) {
+  if (stored.dtype() != DType::f32 || stored.count() != 1 || !(std::abs(stored.at(0)) < 1e15f)) return stored;
+  Tensor count(heap_allocator(), stored.shape(), Layout::dense, DType::i64);
+  *count.as<std::int64_t>() = std::llround(stored.at(0));
+  return count;
+}
+
 }  // namespace
 
 void load_model(ConvertedModel& model, TensorMap tensors, const Source& source, const BuildOptions& options) {
   model.module->initialize(kProbeSeed);
   const std::vector<NamedTensor> targets = named_tensors(*model.module);
   for (const NamedTensor& t : targets) {
-    if (t.name.ends_with("num_batches_tracked")) tensors.try_emplace(t.name, *t.tensor);
+    if (!t.name.ends_with("num_batches_tracked")) continue;
+    const auto [it, absent] = tensors.try_emplace(t.name, *t.tensor);
+    if (!absent) it->second = counter(it->second);
   }
   if (options.allow_partial) allow_partial(model, tensors, targets);
   load_tensors(targets, tensors, source.path.string(), {.allow_missing = options.allow_partial});

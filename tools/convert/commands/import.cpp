@@ -1,0 +1,212 @@
+// mgconvert import
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "data/csv.h"
+#include "engine/checkpoint.h"
+#include "engine/file.h"
+#include "tools/convert/certificate.h"
+#include "tools/convert/commands/commands.h"
+#include "tools/convert/written_folder.h"
+#include "train/classes.h"
+#include "train/import_folder.h"
+
+namespace mg {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kListed = 12;
+
+std::string lines_of(const std::vector<std::string>& tokens) {
+  std::string text;
+  for (const std::string& token : tokens) text += token + "\n";
+  return text;
+}
+
+struct ImportCommand {
+  std::string kind;
+  fs::path source, out, vocabulary, classifier, labels;
+  BuildOptions build;
+
+  ExitCode run() const {
+    check_options();
+    Source from = read_source(source);
+    if (!vocabulary.empty()) {
+      from.vocabulary = WordPiece::load(vocabulary).vocabulary();
+      from.files.push_back(vocabulary);
+    }
+    const ConvertedModel model = build_model(kind, from, build);
+    WrittenFolder folder(out);
+    Context ctx{CpuStream(0)};
+    const Probe probe = model.probe(ctx);
+    std::vector<std::string> written =
+        kind == "authors" ? write_run(folder.path(), model) : write_weights(folder.path(), model);
+    const auto certificate = make_certificate(model, from, probe, folder.path(), written);
+    write_whole_file(folder.path() / kCertificateFile, certificate.dump(1) + "\n");
+    folder.commit();
+    print(model, from);
+    return ExitCode::ok;
+  }
+
+ private:
+  void check_options() const {
+    if (kind == "authors") return;
+    for (const fs::path* option : {&classifier, &labels}) {
+      if (!option->empty()) throw Error(ExitCode::usage, "--classifier and --labels go with --as authors");
+    }
+  }
+
+  static std::vector<std::string> write_weights(const fs::path& folder, const ConvertedModel& model) {
+    write_safetensors(folder / kWeightsFile, to_tensor_map(named_tensors(*model.module)), {{"format", "pt"}});
+    write_whole_file(folder / "config.toml", model.config.to_toml(model.decided));
+    std::vector<std::string> written{kWeightsFile, "config.toml"};
+    if (model.vocabulary.empty()) return written;
+    write_whole_file(folder / "config.json", model.transformers.dump(2) + "\n");
+    write_whole_file(folder / "vocab.txt", lines_of(model.vocabulary));
+    const nlohmann::json tokenizer{{"tokenizer_class", "BertTokenizer"},
+                                   {"do_lower_case", model.config.flag("text.lowercase")}};
+    write_whole_file(folder / "tokenizer_config.json", tokenizer.dump(2) + "\n");
+    written.insert(written.end(), {"config.json", "vocab.txt", "tokenizer_config.json"});
+    return written;
+  }
+
+  // A run whose first stage (and second, with a classifier) is what came in.
+  std::vector<std::string> write_run(const fs::path& folder, const ConvertedModel& model) const {
+    Config config = model.config;
+    std::vector<std::string> written{"vocab.txt"};
+    write_whole_file(folder / "vocab.txt", lines_of(model.vocabulary));
+    config.set("text.vocabulary=" + (fs::absolute(out) / "vocab.txt").lexically_normal().string());
+    save_stage(folder, "contrastive", *model.module);
+    std::size_t classes = 0;
+    if (!classifier.empty()) {
+      const ConvertedModel second = build_model("classifier", read_source(classifier), {});
+      config.take(second.config, second.decided);
+      if (config.integer("model.embedding_dim") != model.config.integer("model.embedding_dim")) {
+        throw Error(ExitCode::checkpoint, "{}: a classifier of embeddings of {}, but the model's have {}",
+                    classifier.string(), config.integer("model.embedding_dim"),
+                    model.config.integer("model.embedding_dim"));
+      }
+      classes = static_cast<std::size_t>(named_tensors(*second.module).back().tensor->dim(0));
+      save_stage(folder, "classifier", *second.module);
+    }
+    if (!labels.empty()) {
+      const std::vector<GestureClass> named = read_labels();
+      if (classes != 0 && named.size() != classes) {
+        throw Error(ExitCode::data, "{}: {} labels, but the classifier has {}", labels.string(), named.size(),
+                    classes);
+      }
+      write_whole_file(folder / "classes.json", classes_text(named));
+      written.push_back("classes.json");
+    }
+    write_whole_file(folder / "config.toml", config.to_toml());
+    return written;
+  }
+
+  static void save_stage(const fs::path& folder, const std::string& stage, Module& module) {
+    save_checkpoint(
+        folder / "ckpt" / stage / "step_1",
+        {to_tensor_map(named_tensors(module)), {}, {{"stage", stage}, {"step", 1}, {"steps", 1}}});
+  }
+
+  // The authors' Clip_label.csv: id,name, the ids from 0 in the classifier's order.
+  std::vector<GestureClass> read_labels() const {
+    const CsvTable table = read_csv(labels);
+    if (table.column("id") < 0 || table.column("name") < 0) {
+      throw Error(ExitCode::data, "{}: expected the columns id and name", labels.string());
+    }
+    const auto id = static_cast<std::size_t>(table.column("id")),
+               name = static_cast<std::size_t>(table.column("name"));
+    std::vector<GestureClass> classes;
+    classes.reserve(table.rows.size());
+    for (const CsvRow& row : table.rows) {
+      if (row.fields[id] != std::to_string(classes.size())) {
+        throw Error(ExitCode::data, "{}:{}: id: expected {}, got '{}'", labels.string(), row.line,
+                    classes.size(), row.fields[id]);
+      }
+      classes.push_back({row.fields[name], row.fields[name]});
+    }
+    return classes;
+  }
+
+  void print(const ConvertedModel& model, const Source& from) const {
+    std::printf("%s: %s, %zu tensors taken (%.2f M parameters), %zu left aside\n", out.c_str(),
+                model.kind.c_str(), model.keys.source_of.size(),
+                static_cast<double>(model.module->parameter_count()) / 1e6,
+                model.keys.dropped.size() + from.weights.left_out.size());
+    list("left aside", dropped_lines(model, from));
+    list("random, the source has none", model.random);
+    list("note", model.notes);
+    if (kind == "authors") {
+      std::printf("  a run: mgtrain predict --run %s --labels texts.txt clip.mp4\n", out.c_str());
+    } else if (kind != "classifier") {
+      const char* option = kind == "r2plus1d" ? "--video-weights" : "--text-weights";
+      std::printf("  to train from it: mgtrain train %s %s ...\n", option, out.c_str());
+    }
+  }
+
+  static std::vector<std::string> dropped_lines(const ConvertedModel& model, const Source& from) {
+    std::vector<std::string> lines = from.weights.left_out;
+    lines.reserve(lines.size() + model.keys.dropped.size());
+    for (const auto& [name, reason] : model.keys.dropped)
+      lines.push_back(fmt::format("{}: {}", name, reason));
+    return lines;
+  }
+
+  static void list(const char* title, const std::vector<std::string>& lines) {
+    for (std::size_t i = 0; i < std::min(lines.size(), kListed); ++i)
+      std::printf("  %s: %s\n", title, lines[i].c_str());
+    if (lines.size() > kListed) {
+      std::printf("  %s: and %zu more (%s has them all)\n", title, lines.size() - kListed, kCertificateFile);
+    }
+  }
+};
+
+}  // namespace
+
+void add_import_command(CLI::App& app, ConvertAction& action) {
+  CLI::App* command = app.add_subcommand("import", "Take in a model from elsewhere");
+  auto options = std::make_shared<ImportCommand>();
+  command
+      ->add_option("SRC", options->source,
+                   "weight file, or a Hugging Face folder with config.json, weights, vocab.txt")
+      ->required();
+  command
+      ->add_option("--as", options->kind,
+                   "what it is: r2plus1d (torchvision's), distilbert or bert (transformers'), classifier "
+                   "(of stage 2), authors (the paper's whole model: becomes a run)")
+      ->required()
+      ->check(CLI::IsMember(model_kinds()));
+  command->add_option("--out", options->out, "folder to make")->required();
+  command->add_option("--vocab", options->vocabulary, "vocab.txt of a text encoder, where SRC has none");
+  command
+      ->add_option("--heads", options->build.heads, "attention heads of a text encoder without config.json")
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--classifier", options->classifier,
+                      "with authors: the weights of their second stage too");
+  command->add_option("--labels", options->labels, "with authors: CSV id,name of the classes, ids from 0");
+  command->add_option("--set", options->build.settings, "section.name=value, as in mgtrain; may be repeated")
+      ->allow_extra_args(false);
+  command->add_flag("--allow-partial", options->build.allow_partial,
+                    "leave random what SRC lacks, and aside what it has too much; both are named");
+  command->footer(
+      "Wrappers' prefixes (module., model., 0.auto_model. ...), a state_dict inside a training checkpoint, "
+      "old\n"
+      "names, half precision and copies of a tensor are taken as they are met; heads of other tasks are "
+      "left\n"
+      "aside by name. The folder gets model.safetensors, config.toml (what the model decides of mgtrain's\n"
+      "configuration), a text encoder's config.json and vocab.txt, and certificate.json: hashes of the "
+      "source,\n"
+      "what became of each tensor, and the outputs of a probe, which `mgconvert verify` computes again.\n"
+      "Example: mgconvert import r2plus1d_18-91a641e6.pth --as r2plus1d --out weights/kinetics\n"
+      "         mgconvert import all-MiniLM-L6-v2/ --as bert --out weights/minilm\n"
+      "         mgconvert import CLIPModel.pt --as authors --vocab vocab.txt --classifier Classifier.pt \\\n"
+      "             --labels Clip_label.csv --out runs/authors");
+  command->callback([options, &action] { action = [options] { return options->run(); }; });
+}
+
+}  // namespace mg
