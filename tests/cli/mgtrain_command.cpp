@@ -1,10 +1,7 @@
 #include "cli/mgtrain_command.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -17,40 +14,12 @@ namespace mg::test {
 
 namespace fs = std::filesystem;
 
-namespace {
-
-pid_t start(const std::vector<std::string>& arguments, const fs::path& out, const fs::path& err) {
-  std::vector<std::string> held{MG_MGTRAIN};
-  held.insert(held.end(), arguments.begin(), arguments.end());
-  std::vector<char*> argv;
-  for (std::string& argument : held) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  const pid_t child = ::fork();
-  if (child != 0) return child;
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that fails half-way leaves nothing running
-  const auto redirect = [](const fs::path& path, int descriptor) {
-    const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    ::dup2(file, descriptor);
-  };
-  redirect(out, STDOUT_FILENO);
-  redirect(err, STDERR_FILENO);
-  ::execv(argv[0], argv.data());
-  ::_exit(127);
-}
-
-int exit_status(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
-
-}  // namespace
-
-Output mgtrain(const std::vector<std::string>& arguments) {
-  return mgtrain_signalled(
-      arguments, [] { return true; }, 0);  // 0: no signal
-}
+Output mgtrain(const std::vector<std::string>& arguments) { return run_program(MG_MGTRAIN, arguments); }
 
 Output mgtrain_signalled(const std::vector<std::string>& arguments, const std::function<bool()>& due,
                          int signal) {
   const TemporaryFolder folder;
-  const pid_t child = start(arguments, folder / "out", folder / "err");
+  const pid_t child = start_program(MG_MGTRAIN, arguments, folder / "out", folder / "err");
   int status = 0;
   bool ended = false;
   while (!ended && !due()) {
@@ -61,8 +30,7 @@ Output mgtrain_signalled(const std::vector<std::string>& arguments, const std::f
     ::kill(child, signal);
     ::waitpid(child, &status, 0);
   }
-  return {exit_status(status), read_whole_file(folder / "out", ExitCode::failure),
-          read_whole_file(folder / "err", ExitCode::failure)};
+  return output_of(status, folder / "out", folder / "err");
 }
 
 const DataSet& synthetic_data() {

@@ -6,14 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "temporary_folder.h"
+#include "run_program.h"
 
 namespace mg::test {
-
-struct Output {
-  int code = -1;         // exit status; 128 + the signal that ended it
-  std::string out, err;  // what it printed
-};
 
 // Runs mgtrain with these arguments and waits.
 Output mgtrain(const std::vector<std::string>& arguments);

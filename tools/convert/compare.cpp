@@ -42,26 +42,40 @@ double distance_of(Elem a, Elem b) {
   }
 }
 
+// The element of C order as an index in each dimension.
+std::string index_of(std::int64_t element, const Shape& shape) {
+  Shape index = shape;
+  for (int d = shape.rank() - 1; d >= 0; --d) {
+    index[d] = element % shape[d];
+    element /= shape[d];
+  }
+  return to_string(index);
+}
+
 template <class Elem>
 void compare_elements(const Tensor& a, const Tensor& b, double tolerance, TensorComparison& result) {
   const Elem *x = a.as<Elem>(), *y = b.as<Elem>();
   double sum = 0;
+  std::int64_t max_at = 0;
   for (std::int64_t i = 0; i < a.count(); ++i) {
     if (x[i] == y[i]) continue;
     const double distance = distance_of(x[i], y[i]);
     if (std::isnan(distance)) {
       const bool both = x[i] != x[i] && y[i] != y[i];
-      if (!both) ++result.differing;
+      if (!both) ++result.nan_in_one;
       continue;
     }
     sum += distance;
     if (distance > result.max) {
       result.max = distance;
-      result.max_at = i;
+      max_at = i;
     }
     if (distance > tolerance) ++result.differing;
   }
+  result.count = a.count();
+  result.differing += result.nan_in_one;
   result.mean = a.count() > 0 ? sum / static_cast<double>(a.count()) : 0;
+  if (result.max > 0) result.max_at = index_of(max_at, a.shape());
 }
 
 void compare_values(const Tensor& a, const Tensor& b, double tolerance, TensorComparison& result) {

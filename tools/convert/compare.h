@@ -15,11 +15,12 @@ std::string to_string(Comparison comparison);
 struct TensorComparison {
   std::string name;
   Comparison result = Comparison::equal;
-  std::string a, b;          // "F16 [3, 4]"; empty where there is none
-  double max = 0, mean = 0;  // absolute differences, of elements that are numbers in both
-  std::int64_t max_at = 0;   // the element of the largest, counted in C order
-  std::int64_t differing =
-      0;  // elements that are further apart than the tolerance, or not a number in one only
+  std::string a, b;             // "F16 [3, 4]"; empty where there is none
+  std::int64_t count = 0;       // elements of each
+  std::int64_t differing = 0;   // further apart than the tolerance, or NaN in one file only
+  std::int64_t nan_in_one = 0;  // of these, the latter
+  double max = 0, mean = 0;     // absolute differences; NaN is left out
+  std::string max_at;           // where: "[3, 0]"
 };
 
 // All names of both, in order. Values are compared as they are in memory (F16 against F32 by value); a NaN

@@ -51,7 +51,7 @@ class Machine {
   template <class Length>
   void skip_bytes() {
     take(number<Length>());
-    push(make(Kind::opaque));
+    push_opaque("bytes");
   }
   template <std::size_t kCount>
   void tuple() {
@@ -66,6 +66,7 @@ class Machine {
   void marked_append() { extend(Kind::list, pop_mark()); }
   void set_item() { extend(Kind::dict, stack_.size() - need(2)); }
   void set_items() { extend(Kind::dict, pop_mark()); }
+  void empty_set() { push_opaque("a set"); }
   void add_items();
   void frozen_set();
   template <class Index>
@@ -96,6 +97,10 @@ class Machine {
   }
   Value& make(Kind kind);
   void push(const Value& value);
+  void push_opaque(const char* what) {
+    make(Kind::opaque).text = what;
+    push(values_.back());
+  }
   std::size_t need(std::size_t count) const;
   const Value* pop();
   std::size_t pop_mark();
@@ -149,7 +154,7 @@ constexpr std::array kOpcodes{
     Opcode{'}', "EMPTY_DICT", &Machine::empty<Kind::dict>},
     Opcode{'s', "SETITEM", &Machine::set_item},
     Opcode{'u', "SETITEMS", &Machine::set_items},
-    Opcode{0x8f, "EMPTY_SET", &Machine::empty<Kind::opaque>},
+    Opcode{0x8f, "EMPTY_SET", &Machine::empty_set},
     Opcode{0x90, "ADDITEMS", &Machine::add_items},
     Opcode{0x91, "FROZENSET", &Machine::frozen_set},
     Opcode{'q', "BINPUT", &Machine::put<std::uint8_t>},
@@ -333,7 +338,7 @@ void Machine::add_items() {
 
 void Machine::frozen_set() {
   stack_.resize(pop_mark());
-  push(make(Kind::opaque));
+  push_opaque("a set");
 }
 
 void Machine::remember(std::uint64_t index) {
@@ -389,7 +394,6 @@ void Machine::reduce() {
   if (global.call == nullptr) fail("{}.{} is not allowed to be called", global.module, global.name);
   if (arguments->kind != Kind::tuple) fail("expected a tuple of arguments, got {}", describe(*arguments));
   Value& result = make(Kind::opaque);
-  result.global = &global;
   if (const char* expected = global.call(arguments->items, result)) {
     fail("{}.{}: expected {}, got {} argument{}", global.module, global.name, expected,
          arguments->items.size(), arguments->items.size() == 1 ? "" : "s of other types");

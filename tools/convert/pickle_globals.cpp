@@ -18,25 +18,31 @@ const char* ordered_dict(const Arguments& arguments, PickleValue& result) {
 }
 
 // Their arguments are not copied: a pickle can name one long list a million times.
-template <PickleKind kArgument>
-const char* opaque(const Arguments& arguments, PickleValue& result) {
-  result.kind = PickleKind::opaque;
-  if (arguments.size() == 1 && is(arguments, 0, kArgument)) return nullptr;
-  if constexpr (kArgument == PickleKind::list) return "a list";
-  if constexpr (kArgument == PickleKind::dict) return "a dict";
-  return "a tuple";
+const char* counter(const Arguments& arguments, PickleValue& result) {
+  result.text = "a Counter";
+  return arguments.size() == 1 && is(arguments, 0, PickleKind::dict) ? nullptr : "a dict";
+}
+
+const char* set(const Arguments& arguments, PickleValue& result) {
+  result.text = "a set";
+  return arguments.size() == 1 && is(arguments, 0, PickleKind::list) ? nullptr : "a list";
+}
+
+const char* size(const Arguments& arguments, PickleValue& result) {
+  result.text = "a torch.Size";
+  return arguments.size() == 1 && is(arguments, 0, PickleKind::tuple) ? nullptr : "a tuple";
 }
 
 // bytes, as protocol 2 spells them
 const char* encode(const Arguments& arguments, PickleValue& result) {
-  result.kind = PickleKind::opaque;
+  result.text = "bytes";
   return arguments.size() == 2 && is(arguments, 0, PickleKind::text) && is(arguments, 1, PickleKind::text)
              ? nullptr
              : "a text and an encoding";
 }
 
 const char* device(const Arguments& arguments, PickleValue& result) {
-  result.kind = PickleKind::opaque;
+  result.text = "a torch.device";
   return is(arguments, 0, PickleKind::text) ? nullptr : "a text";
 }
 
@@ -76,11 +82,11 @@ constexpr std::array kGlobals{
     PickleGlobal{"torch", "ByteStorage", nullptr, "U8"},
     PickleGlobal{"torch", "BoolStorage", nullptr, "BOOL"},
     // What stands beside a state dict: schedulers' counters, sets, bytes, sizes, devices, dtypes.
-    PickleGlobal{"collections", "Counter", opaque<PickleKind::dict>},
-    PickleGlobal{"__builtin__", "set", opaque<PickleKind::list>},
-    PickleGlobal{"builtins", "set", opaque<PickleKind::list>},
+    PickleGlobal{"collections", "Counter", counter},
+    PickleGlobal{"__builtin__", "set", set},
+    PickleGlobal{"builtins", "set", set},
     PickleGlobal{"_codecs", "encode", encode},
-    PickleGlobal{"torch", "Size", opaque<PickleKind::tuple>},
+    PickleGlobal{"torch", "Size", size},
     PickleGlobal{"torch", "device", device},
     PickleGlobal{"torch", "float32", nullptr},
     PickleGlobal{"torch", "float64", nullptr},

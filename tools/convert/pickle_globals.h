@@ -12,8 +12,8 @@ namespace mg {
 struct PickleGlobal {
   const char* module;
   const char* name;
-  // Writes what a call with these arguments makes to result; answers null, or what arguments were expected.
-  // Null itself: a name that is never called.
+  // Writes what a call with these arguments makes to result, which comes as opaque; answers null, or what
+  // arguments were expected. Null itself: a name that is never called.
   const char* (*call)(const std::vector<const PickleValue*>& arguments, PickleValue& result);
   const char* stored_type = nullptr;  // of a storage: "F32"
 };

@@ -34,7 +34,7 @@ std::string describe(const PickleValue& value) {
     case Kind::tensor:
       return "a tensor";
     case Kind::opaque:
-      return value.global == nullptr ? "bytes or a set" : fmt::format("a {}", value.global->name);
+      return value.text;
   }
   return "?";
 }

@@ -30,12 +30,12 @@ enum class PickleKind {
 struct PickleValue {
   PickleKind kind = PickleKind::none;
   std::int64_t integer = 0;               // integer, boolean
-  std::string text;                       // text
+  std::string text;                       // text; opaque: what it is
   std::vector<const PickleValue*> items;  // tuple, list; dict: key, value, key, value; storage, tensor
-  const PickleGlobal* global = nullptr;   // global; opaque: what made it, null for bytes and sets
+  const PickleGlobal* global = nullptr;   // global
 };
 
-// "a dict of 3 entries", "an int", "None"
+// "a dict of 3", "an int", "None"
 std::string describe(const PickleValue& value);
 
 }  // namespace mg

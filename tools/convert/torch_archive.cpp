@@ -58,9 +58,11 @@ void TorchArchive::open(zip_source_t* source, std::uint64_t bytes) {
   zip_error_init(&error);
   archive_.reset(zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error));
   if (!archive_) {
+    const bool twice = zip_error_code_zip(&error) == ZIP_ER_EXISTS;
     const std::string reason = zip_error_strerror(&error);
     zip_error_fini(&error);
     zip_source_free(source);
+    if (twice) fail("an entry is there twice");
     fail("a damaged zip archive, or one that is cut off: {}", reason);
   }
   std::uint64_t sum = 0;
@@ -92,9 +94,7 @@ void TorchArchive::add_entry(const zip_stat_t& stat) {
     fail("{}: compressed ({} bytes in {}), which torch.save never does: pack it without compression", name,
          stat.size, stat.comp_size);
   }
-  if (!entries_.emplace(name.substr(prefix_.size()), Entry{stat.index, stat.size}).second) {
-    fail("{}: the entry is there twice", name);
-  }
+  entries_.emplace(name.substr(prefix_.size()), Entry{stat.index, stat.size});
 }
 
 void TorchArchive::check_contents() {

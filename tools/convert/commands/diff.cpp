@@ -55,8 +55,11 @@ struct DiffCommand {
     if (r.result == Comparison::equal) return;
     std::string text = fmt::format("{}: {}", printable(r.name), to_string(r.result));
     if (r.result == Comparison::differs) {
-      text += fmt::format(": {} of them, by at most {:.3g} (number {} of {}), {:.3g} on average", r.differing,
-                          r.max, r.max_at, r.a, r.mean);
+      text += fmt::format(": {} of {} numbers, {}", r.differing, r.count,
+                          r.a == r.b ? r.a : r.a + " against " + r.b);
+      if (r.max > 0)
+        text += fmt::format(", by {:.3g} on average, by {:.3g} at {} at most", r.mean, r.max, r.max_at);
+      if (r.nan_in_one > 0) text += fmt::format(", {} NaN in one file only", r.nan_in_one);
     } else if (r.result == Comparison::shape_or_type) {
       text += fmt::format(": {} in A, {} in B", r.a, r.b);
     } else {
@@ -87,9 +90,11 @@ struct DiffCommand {
                                    {"result", to_string(r.result)},
                                    {"a", r.a},
                                    {"b", r.b},
+                                   {"differing", r.differing},
+                                   {"nan_in_one", r.nan_in_one},
                                    {"max", r.max},
-                                   {"mean", r.mean},
-                                   {"differing", r.differing}});
+                                   {"max_at", r.max_at},
+                                   {"mean", r.mean}});
     }
     std::printf("%s\n", report.dump(2, ' ', false, json::error_handler_t::replace).c_str());
   }
