@@ -1,6 +1,6 @@
 """models.json: each network by itself, small, in fp64."""
 import torch
-from networks import (AdaptivePrompting, Classifier, EmotionTransformer, ProjectionHead, R2Plus1d, distilbert, padded)
+from networks import (AdaptivePrompting, EmotionTransformer, Mlp2Classifier, ProjectionHead, R2Plus1d, distilbert, padded)
 from shared import VERSIONS, fill, stored, tensor, write
 from torch import nn
 from torchvision.models.video import resnet
@@ -58,7 +58,7 @@ def make():
         cases["projection head"] = stored(fill(ProjectionHead(48, 24))(tensor("x", 5, 48)))
         prompting = fill(AdaptivePrompting(128, 2, 2))
         cases["adaptive prompting"] = stored(prompting(tensor("text", 3, 128), tensor("visual", 2, 5, 128)))
-        cases["classifier"] = stored(fill(Classifier(24, 17, 5))(tensor("x", 4, 24)))
+        cases["classifier"] = stored(fill(Mlp2Classifier(24, 17, 5))(tensor("x", 4, 24)))
         for pre_norm in (True, False):
             emotion = EmotionTransformer(11, 2, 32, 48, 3, 4, 9, pre_norm).fill().eval()
             cases["emotion pre-norm" if pre_norm else "emotion post-norm"] = stored(

@@ -143,13 +143,35 @@ class EmotionTransformer(nn.Module):
         return self.classifier(self.encoder(x, src_key_padding_mask=ids == self.gestures + 1)[:, 0])
 
 
-class Classifier(nn.Module):
+class Mlp2Classifier(nn.Module):
     def __init__(self, inputs, hidden, classes):
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(inputs, hidden), nn.Linear(hidden, classes)
 
     def forward(self, x):
         return self.fc2(nn.functional.gelu(self.fc1(x)))
+
+
+class TiedClassifier(nn.Module):
+    """The authors' head (ProjectionHead2): fc is used twice."""
+
+    def __init__(self, inputs, classes):
+        super().__init__()
+        self.projection, self.fc = nn.Linear(inputs, classes), nn.Linear(classes, classes)
+        self.layer_norm = nn.LayerNorm(classes)
+
+    def forward(self, x):
+        projected = self.projection(x)
+        return self.fc(self.layer_norm(self.fc(nn.functional.gelu(projected)) + projected))
+
+
+class LinearClassifier(nn.Module):
+    def __init__(self, inputs, classes):
+        super().__init__()
+        self.fc = nn.Linear(inputs, classes)
+
+    def forward(self, x):
+        return self.fc(x)
 
 
 def distilbert(vocabulary, positions, dim, hidden, layers, heads):
