@@ -8,7 +8,7 @@ PyTorch runs in fp64; only outputs are stored, every stride-th element of them."
 import importlib
 import sys
 
-NAMES = ["models", "preprocessing", "r2plus1d", "wordpiece"]
+NAMES = ["models", "preprocessing", "r2plus1d", "wordpiece", "optimizer", "curves", "gradients"]
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:

@@ -9,25 +9,60 @@ from torch import nn
 from torchvision.models.video import resnet
 
 
+class MatrixConvolution(torch.autograd.Function):
+    """A convolution without bias as a product of matrices [positions, taps * C] and [taps * C, K]."""
+
+    @staticmethod
+    def taps(x, weight, stride, padding):
+        """What each tap of the kernel sees of the padded x [N T H W C], and the extents of the output."""
+        kernel = weight.shape[2:]
+        extents = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(x.shape[1:4], padding, kernel, stride)]
+        (st, sh, sw), (t, h, w) = stride, extents
+        return [(slice(None), slice(a, a + st * t, st), slice(b, b + sh * h, sh), slice(c, c + sw * w, sw))
+                for a in range(kernel[0]) for b in range(kernel[1]) for c in range(kernel[2])], extents
+
+    @staticmethod
+    def padded(x, padding):
+        pt, ph, pw = padding
+        return nn.functional.pad(x, (0, 0, pw, pw, ph, ph, pt, pt))
+
+    @staticmethod
+    def columns(x, taps, padding):
+        x = MatrixConvolution.padded(x, padding)
+        return torch.cat([x[tap] for tap in taps], -1).flatten(0, 3)
+
+    @staticmethod
+    def forward(ctx, x, weight, stride, padding):
+        x = x.permute(0, 2, 3, 4, 1)
+        taps, extents = MatrixConvolution.taps(x, weight, stride, padding)
+        ctx.save_for_backward(x, weight)
+        ctx.taps, ctx.padding = taps, padding
+        y = MatrixConvolution.columns(x, taps, padding) @ weight.permute(2, 3, 4, 1, 0).flatten(0, 3)
+        return y.view(len(x), *extents, len(weight)).permute(0, 4, 1, 2, 3)
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, weight = ctx.saved_tensors
+        dy = dy.permute(0, 2, 3, 4, 1).reshape(-1, len(weight))
+        dw = MatrixConvolution.columns(x, ctx.taps, ctx.padding).T @ dy
+        dw = dw.view(*weight.shape[2:], weight.shape[1], len(weight)).permute(4, 3, 0, 1, 2)
+        if not ctx.needs_input_grad[0]:
+            return None, dw, None, None
+        dx = torch.zeros_like(MatrixConvolution.padded(x, ctx.padding))
+        for i, tap in enumerate(ctx.taps):
+            seen = dx[tap]
+            seen += (dy @ weight.flatten(2)[:, :, i]).view(seen.shape)
+        (pt, ph, pw), (t, h, w) = ctx.padding, x.shape[1:4]
+        return dx[:, pt:pt + t, ph:ph + h, pw:pw + w].permute(0, 4, 1, 2, 3), dw, None, None
+
+
 class MatrixConv3d(nn.Conv3d):
-    """A (1,k,k) or (k,1,1) convolution as unfold and matrix product: in fp64, PyTorch's own is very slow."""
+    """In fp64, PyTorch's own convolution is very slow."""
 
     def forward(self, x):  # N C T H W
         if self.weight.dtype != torch.float64:
             return super().forward(x)
-        n, c, t, h, w = x.shape
-        kt, kh, kw = self.kernel_size
-        (st, sh, sw), (pt, ph, pw) = self.stride, self.padding
-        if kt == 1:
-            rows, columns = (h + 2 * ph - kh) // sh + 1, (w + 2 * pw - kw) // sw + 1
-            weight = self.weight.flatten(1)
-            frames = [weight @ nn.functional.unfold(x[:, :, i], (kh, kw), 1, (ph, pw), (sh, sw)) for i in range(0, t, st)]
-            return torch.stack(frames, 2).unflatten(3, (rows, columns))
-        assert kh == kw == sh == sw == 1 and ph == pw == 0
-        padded = nn.functional.pad(x.flatten(3), (0, 0, pt, pt))
-        count = (t + 2 * pt - kt) // st + 1
-        frames = [sum(self.weight[:, :, k, 0, 0] @ padded[:, :, i * st + k] for k in range(kt)) for i in range(count)]
-        return torch.stack(frames, 2).unflatten(3, (h, w))
+        return MatrixConvolution.apply(x, self.weight, self.stride, self.padding)
 
 
 def with_matrix_convolutions(module):
@@ -106,9 +141,35 @@ class AdaptivePrompting(nn.Module):
         self.refinement_blocks = nn.ModuleList(PromptBlock(dim, heads) for _ in range(layers))
         self.prompt_scaling_factor = nn.Parameter(torch.zeros(dim))
 
-    def forward(self, text, visual):  # [K, D], [B, M, D] -> [B, K, D]
-        text = text.expand(len(visual), -1, -1)
+    def forward(self, text, visual):  # [B, K, D], [B, M, D] -> [B, K, D]
         visual = self.visual_feature_normalizer(visual)
+        refined = text
+        for block in self.refinement_blocks:
+            refined = block(refined, visual)
+        return text + self.prompt_scaling_factor * refined
+
+
+class PaperBlock(nn.Module):
+    """Eq. 1-2: att = t + softmax(QK^T / sqrt(d)) V without biases, norms or output projection; att + FFN(att)."""
+
+    def __init__(self, dim, heads):
+        super().__init__()
+        self.cross_attention = CrossAttention(dim, heads)
+        self.cross_attention.output_projection = nn.Identity()
+        self.feed_forward_net = nn.Sequential(nn.Linear(dim, 4 * dim), QuickGelu(), nn.Dropout(0), nn.Linear(4 * dim, dim))
+
+    def forward(self, text, visual):
+        text = text + self.cross_attention(text, visual)
+        return text + self.feed_forward_net(text)
+
+
+class PaperPrompting(nn.Module):
+    def __init__(self, dim, heads, layers):
+        super().__init__()
+        self.refinement_blocks = nn.ModuleList(PaperBlock(dim, heads) for _ in range(layers))
+        self.prompt_scaling_factor = nn.Parameter(torch.zeros(1))
+
+    def forward(self, text, visual):
         refined = text
         for block in self.refinement_blocks:
             refined = block(refined, visual)
@@ -143,7 +204,7 @@ class EmotionTransformer(nn.Module):
         return self.classifier(self.encoder(x, src_key_padding_mask=ids == self.gestures + 1)[:, 0])
 
 
-class Classifier(nn.Module):
+class Mlp2Classifier(nn.Module):
     def __init__(self, inputs, hidden, classes):
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(inputs, hidden), nn.Linear(hidden, classes)
@@ -152,11 +213,41 @@ class Classifier(nn.Module):
         return self.fc2(nn.functional.gelu(self.fc1(x)))
 
 
+class TiedClassifier(nn.Module):
+    """The authors' head (ProjectionHead2): fc is used twice."""
+
+    def __init__(self, inputs, classes):
+        super().__init__()
+        self.projection, self.fc = nn.Linear(inputs, classes), nn.Linear(classes, classes)
+        self.layer_norm = nn.LayerNorm(classes)
+
+    def forward(self, x):
+        projected = self.projection(x)
+        return self.fc(self.layer_norm(self.fc(nn.functional.gelu(projected)) + projected))
+
+
+class LinearClassifier(nn.Module):
+    def __init__(self, inputs, classes):
+        super().__init__()
+        self.fc = nn.Linear(inputs, classes)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
 def distilbert(vocabulary, positions, dim, hidden, layers, heads):
     config = transformers.DistilBertConfig(
         vocab_size=vocabulary, max_position_embeddings=positions, dim=dim, hidden_dim=hidden, n_layers=layers,
         n_heads=heads, dropout=0, attention_dropout=0, attn_implementation="eager")
     return transformers.DistilBertModel(config)
+
+
+def bert(vocabulary, positions, dim, hidden, layers, heads):
+    config = transformers.BertConfig(
+        vocab_size=vocabulary, max_position_embeddings=positions, hidden_size=dim, intermediate_size=hidden,
+        num_hidden_layers=layers, num_attention_heads=heads, hidden_dropout_prob=0, attention_probs_dropout_prob=0,
+        attn_implementation="eager")
+    return transformers.BertModel(config, add_pooling_layer=False)
 
 
 def padded(texts):

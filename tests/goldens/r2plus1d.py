@@ -20,14 +20,19 @@ def outputs(net, frames):
     return found
 
 
+@torch.enable_grad()
 def check_convolutions():
-    """The matrix products are conv3d's, and the stages one after another are the network's forward."""
-    own, plain = (fill(r2plus1d_18(weights=None)).eval() for _ in range(2))
-    frames = tensor("frames", 1, 4, 32, 32, 3)
+    """The matrix products are conv3d's, gradients too, and the stages one after another are the network's forward."""
+    own, plain = (fill(r2plus1d_18(weights=None)).train() for _ in range(2))
+    frames = tensor("frames", 2, 4, 32, 32, 3)
     ours, theirs = (outputs(net, frames) for net in (with_matrix_convolutions(own), plain))
     for name, value in ours.items():
-        assert distance(value, theirs[name]) < 1e-13, name
-    assert distance(ours["logits"], plain(frames.permute(0, 4, 1, 2, 3))) < 1e-13
+        assert distance(value, theirs[name]) < 1e-12, name
+    assert distance(ours["logits"], plain(frames.permute(0, 4, 1, 2, 3))) < 1e-12
+    for found in (ours, theirs):
+        (found["logits"] * tensor("dy", *found["logits"].shape)).sum().backward()
+    for (name, p), q in zip(own.named_parameters(), plain.parameters()):
+        assert distance(p.grad, q.grad) < 1e-9, name
 
 
 @torch.no_grad()

@@ -1,76 +1,109 @@
-// The first stage's model as a whole: logits, loss and every gradient against PyTorch.
-#include "models/contrastive_model.h"
-#include "models/golden.h"
+// The first stage's model as a whole: loss and every gradient at step 0 against PyTorch, in all kinds of
+// prompting.
+#include <algorithm>
+
+#include "models/proof.h"
+#include "models/stage1.h"
 
 namespace mg {
 
-using test::check_golden;
-using test::fill;
-using test::hashed_tensor;
-
 namespace {
 
-const std::vector<std::vector<std::int32_t>> kTexts{{2, 7, 11, 5, 13, 19, 3}, {2, 40, 8, 3}, {2}, {2, 23, 3}};
-const std::vector<std::int32_t> kLabels{0, 3, 1, 2, 1};  // the text of each clip
+constexpr std::size_t kProjections = 8;
+constexpr double kFloor = 1e-6;  // relative to each tensor and to the loss
+constexpr double kZero = 1e-7;   // of the norm of all gradients: what one that is zero in truth may be
 
-ContrastiveModelConfig small_model() {
-  return {.video = {.in_channels = 3, .width = 8, .blocks = {1, 1, 1, 1}},
-          .text = {.vocabulary = 50,
-                   .max_positions = 16,
-                   .dim = 32,
-                   .hidden_dim = 64,
-                   .layers = 2,
-                   .heads = 4,
-                   .dropout = 0,
-                   .attention_dropout = 0},
-          .text_pooling = TextPooling::cls,
-          .embedding_dim = 32,
-          .head_dropout = 0,
-          .prompt = {},
-          .temperature = 0.05f};
+// An estimate of the norm of gradient's difference from the one whose norm, fp32 distance and projections on
+// hashed signs golden holds.
+double gradient_error(const std::string& name, const nlohmann::json& golden, const Tensor& gradient) {
+  REQUIRE(golden.size() == 2 + kProjections);
+  double squares = 0;
+  for (std::size_t k = 0; k < kProjections; ++k) {
+    const test::Hashed hashed(fmt::format("{} {}", name, k));
+    double projection = 0;
+    for (std::int64_t i = 0; i < gradient.count(); ++i) {
+      const double g = gradient.f32()[i];
+      projection += hashed(i) < 0 ? -g : g;
+    }
+    const double difference = projection - golden[2 + k].get<double>();
+    squares += difference * difference;
+  }
+  return std::sqrt(squares / kProjections);
+}
+
+std::string describe(const nlohmann::json& item) {
+  return fmt::format("{}, prompt {}, tokens {}, condition {}", item.value("text", "distilbert"),
+                     item["prompt"].get<std::string>(), item.value("tokens", "spatiotemporal"),
+                     item.value("condition", "each"));
+}
+
+// Over all cases.
+struct Totals {
+  test::Proof losses{"loss of the first stage at step 0"};
+  test::Proof zeros{"gradients that are zero in truth, against the norm of all"};
+};
+
+// Loss and gradients of one case beside PyTorch's.
+void compare(const nlohmann::json& golden, const nlohmann::json& item, Totals& totals) {
+  const std::string what = describe(item);
+  test::Proof proof("gradients, " + what);
+  CAPTURE(what);
+  const nlohmann::json& sizes = golden["sizes"];
+  Context ctx(CpuStream(2));
+  ContrastiveModel model(test::model_config(sizes, item));
+  test::fill(model);
+  const auto labels = golden["labels"].get<std::vector<std::int32_t>>();
+  const std::int64_t pixels = sizes["pixels"];
+  const Tensor frames = test::hashed_tensor(
+      ctx, "frames", {static_cast<std::int64_t>(labels.size()), sizes["frames"], pixels, pixels, 3});
+  Tape tape;
+  ctx.tape = &tape;
+  ctx.training = true;
+  const Value loss = test::stage1_loss(ctx, model, frames, golden["texts"], labels);
+  tape.backward(ctx, loss);
+
+  const double expected = item["loss"];
+  totals.losses.check(what, std::abs(loss.data.at(0) - expected) / expected,
+                      std::max(kFloor, 3 * item["loss_fp32_distance"].get<double>()));
+  const nlohmann::json& tensors = item["tensors"];
+  const double all = item["norm"];
+  int zeros = 0;
+  REQUIRE(model.parameters().size() == tensors.size());
+  for (const NamedParameter& p : model.parameters()) {
+    CAPTURE(p.name);
+    REQUIRE(tensors.contains(p.name));
+    REQUIRE(p.parameter->grad);
+    const nlohmann::json& tensor = tensors[p.name];
+    const double norm = tensor[0];
+    if (norm > 1e-12 * all) {
+      proof.check(p.name, gradient_error(p.name, tensor, p.parameter->grad) / norm,
+                  std::max(kFloor, 3 * tensor[1].get<double>() / norm));
+      continue;
+    }
+    ++zeros;
+    double squares = 0;
+    for (std::int64_t i = 0; i < p.parameter->grad.count(); ++i) {
+      squares += std::pow(double{p.parameter->grad.f32()[i]}, 2);
+    }
+    totals.zeros.check(p.name, std::sqrt(squares) / all, kZero);
+  }
+  CHECK(zeros >= 2);  // the keys' biases at least
 }
 
 }  // namespace
 
-TEST_CASE("The contrastive model's logits, loss and gradients are PyTorch's") {
-  Context ctx(CpuStream(2));
-  ContrastiveModel model(small_model());
-  fill(model);
-  Tape tape;
-  ctx.tape = &tape;
-  ctx.training = true;
-  const EncodedVideo video = model.encode_video(ctx, hashed_tensor(ctx, "frames", {5, 8, 32, 32, 3}));
-  const Value texts = model.encode_text(ctx, pad_tokens(kTexts, 0));
-  const Value prompted = model.prompt(ctx, texts, video);
-
-  const Tensor logits = model.logits(ctx, video.embedding, prompted);
-  Tensor pairs = ctx.empty({5, 5});
-  Tensor positives = ctx.zeros({5, 4});
-  std::vector<std::int32_t> counts(4);
-  for (std::int64_t i = 0; i < 5; ++i) {
-    const std::int32_t label = kLabels[static_cast<std::size_t>(i)];
-    ++counts[static_cast<std::size_t>(label)];
-    positives.f32()[i * positives.pitch() + label] = 1;
-    for (std::int64_t j = 0; j < 5; ++j) {
-      pairs.f32()[i * pairs.pitch() + j] = logits.at(i, kLabels[static_cast<std::size_t>(j)]);
-    }
-  }
-  check_golden("contrastive logits", pairs);
-  const Value loss = contrastive_loss(ctx, l2_normalize(ctx, video.embedding), l2_normalize(ctx, prompted),
-                                      positives, counts, {.temperature = 0.05f, .label_scale = 10});
-  check_golden("contrastive loss", loss.data);
-
-  tape.backward(ctx, loss);
-  for (const NamedParameter& p : model.parameters()) {
-    CAPTURE(p.name);
-    REQUIRE(p.parameter->grad);
-    if (p.name.ends_with("k_lin.bias")) continue;  // its true gradient is zero
-    check_golden("contrastive gradient " + p.name, p.parameter->grad, 1e-4);
+TEST_CASE("The first stage's loss and gradients are PyTorch's in all kinds of prompting") {
+  Totals totals;
+  for (const char* file :
+       {"gradients_none_and_bert.json", "gradients_xclip.json", "gradients_paper_eq.json"}) {
+    const nlohmann::json golden = test::read_golden(file);
+    for (const auto& item : golden["cases"]) compare(golden, item, totals);
   }
 }
 
 TEST_CASE("The contrastive model's parameters have the names of the released code") {
-  ContrastiveModel model(small_model());
+  const nlohmann::json golden = test::read_golden("gradients_xclip.json");
+  ContrastiveModel model(test::model_config(golden["sizes"], golden["cases"][0]));
   const TensorMap state = to_tensor_map(named_tensors(model));
   for (const char* name :
        {"image_encoder.stem.0.weight", "image_encoder.layer4.0.conv1.0.3.weight",

@@ -75,11 +75,19 @@ inline double golden_error(const nlohmann::json& golden, const Tensor& tensor) {
   return std::sqrt(error / norm);
 }
 
-inline void check_golden(const std::string& name, const Tensor& tensor, double tolerance = 1e-5) {
+constexpr double kTolerance = 1e-5;
+
+// An output of models.json.
+inline const nlohmann::json& golden_case(const std::string& name) {
   static const nlohmann::json cases = read_golden("models.json")["cases"];
   CAPTURE(name);
   REQUIRE(cases.contains(name));
-  CHECK(golden_error(cases[name], tensor) <= tolerance);
+  return cases[name];
+}
+
+inline void check_golden(const std::string& name, const Tensor& tensor, double tolerance = kTolerance) {
+  CAPTURE(name);
+  CHECK(golden_error(golden_case(name), tensor) <= tolerance);
 }
 
 }  // namespace mg::test

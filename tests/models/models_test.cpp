@@ -3,6 +3,7 @@
 #include "models/contrastive_model.h"
 #include "models/emotion_transformer.h"
 #include "models/golden.h"
+#include "models/proof.h"
 
 namespace mg {
 
@@ -16,8 +17,9 @@ Context context() { return Context(CpuStream(2)); }
 
 const std::vector<std::vector<std::int32_t>> kTexts{{2, 7, 11, 5, 13, 19, 3}, {2, 40, 8, 3}, {2}, {2, 23, 3}};
 
-TextEncoderConfig small_bert() {
-  return {.vocabulary = 50,
+TextEncoderConfig small_encoder(TextKind kind = TextKind::distilbert) {
+  return {.kind = kind,
+          .vocabulary = 50,
           .max_positions = 16,
           .dim = 32,
           .hidden_dim = 64,
@@ -76,26 +78,33 @@ TEST_CASE("R(2+1)D at its full width has torchvision's size and features") {
   check_golden("r2plus1d full", net.forward(ctx, hashed_tensor(ctx, "frames", {1, 8, 32, 32, 3})).data);
 }
 
-TEST_CASE("DistilBERT gives transformers' hidden states at every layer, whatever the padding") {
-  Context ctx = context();
-  TextEncoder net(small_bert());
-  fill(net);
-  const TokenBatch tokens = pad_tokens(kTexts, 0);
-  std::vector<Value> hidden;
-  const Value last = net.forward(ctx, tokens, &hidden);
-  REQUIRE(hidden.size() == 3);
-  check_golden("distilbert mean", pool_text(ctx, last, tokens.lengths, TextPooling::mean).data);
-  for (std::size_t i = 0; i < hidden.size(); ++i) {
-    clear_padding(hidden[i].data, tokens);
-    check_golden("distilbert hidden " + std::to_string(i), hidden[i].data);
+TEST_CASE("DistilBERT and BERT give transformers' hidden states at every layer, whatever the padding") {
+  for (const auto& [name, kind] : {std::pair{"distilbert", TextKind::distilbert}, {"bert", TextKind::bert}}) {
+    test::Proof proof(fmt::format("{}, hidden states of all layers", name));
+    const auto check = [&](const std::string& part, const Tensor& tensor) {
+      proof.check(part, test::golden_error(test::golden_case(fmt::format("{} {}", name, part)), tensor),
+                  test::kTolerance);
+    };
+    Context ctx = context();
+    TextEncoder net(small_encoder(kind));
+    fill(net);
+    const TokenBatch tokens = pad_tokens(kTexts, 0);
+    std::vector<Value> hidden;
+    const Value last = net.forward(ctx, tokens, &hidden);
+    REQUIRE(hidden.size() == 3);
+    check("mean", pool_text(ctx, last, tokens.lengths, TextPooling::mean).data);
+    for (std::size_t i = 0; i < hidden.size(); ++i) {
+      clear_padding(hidden[i].data, tokens);
+      check("hidden " + std::to_string(i), hidden[i].data);
+    }
+    const Tensor cls = pool_text(ctx, last, tokens.lengths, TextPooling::cls).data;
+    for (std::int64_t k = 0; k < tokens.count; ++k) CHECK(cls.at(k, 5) == last.data.at(k * tokens.length, 5));
   }
-  const Tensor cls = pool_text(ctx, last, tokens.lengths, TextPooling::cls).data;
-  for (std::int64_t k = 0; k < tokens.count; ++k) CHECK(cls.at(k, 5) == last.data.at(k * tokens.length, 5));
 }
 
 TEST_CASE("A text's hidden state does not depend on the texts beside it") {
   Context ctx = context();
-  TextEncoder net(small_bert());
+  TextEncoder net(small_encoder());
   net.initialize(3);
   const Tensor together = net.forward(ctx, pad_tokens(kTexts, 0)).data;
   const Tensor alone = net.forward(ctx, pad_tokens({&kTexts[1], 1}, 0)).data;
@@ -107,7 +116,7 @@ TEST_CASE("A text's hidden state does not depend on the texts beside it") {
 
 TEST_CASE("DistilBERT refuses a text that is longer than its positions") {
   Context ctx = context();
-  TextEncoder net(small_bert());
+  TextEncoder net(small_encoder());
   const std::vector<std::vector<std::int32_t>> texts{std::vector<std::int32_t>(17, 4)};
   CHECK_THROWS_AS(net.forward(ctx, pad_tokens(texts, 0)), Error);
 }
@@ -128,6 +137,9 @@ TEST_CASE("Adaptive prompting gives PyTorch's answer; without it texts stay as t
   fill(prompting);
   const Value text(hashed_tensor(ctx, "text", {3, 128})), visual(hashed_tensor(ctx, "visual", {2, 5, 128}));
   check_golden("adaptive prompting", prompting.forward(ctx, text, visual).data);
+  AdaptivePrompting paper(128, {.kind = PromptKind::paper_eq, .layers = 2, .scalar_alpha = true});
+  fill(paper);
+  check_golden("paper prompting", paper.forward(ctx, text, visual).data);
   AdaptivePrompting none(128, {.kind = PromptKind::none});
   CHECK(none.parameter_count() == 0);
   CHECK(none.forward(ctx, text, visual).data.f32() == text.data.f32());
