@@ -1,21 +1,17 @@
 #include "engine/safetensors.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <limits>
-#include <nlohmann/json.hpp>
-#include <set>
+#include <tuple>
 #include <vector>
 
 #include "engine/file.h"
+#include "engine/stored_type.h"
+#include "engine/strict_json.h"
 
 namespace mg {
-
-static_assert(std::endian::native == std::endian::little, "tensor bytes are read and written as they are");
 
 namespace fs = std::filesystem;
 using nlohmann::json;
@@ -25,55 +21,6 @@ namespace {
 constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr int kMaxDepth = 3;  // header, tensor, its shape
 
-float half_to_float(std::uint16_t bits) {
-  const int exponent = bits >> 10 & 31, mantissa = bits & 1023;
-  float magnitude =
-      std::ldexp(static_cast<float>(mantissa + (exponent > 0 ? 1024 : 0)), std::max(exponent, 1) - 25);
-  if (exponent == 31) {
-    magnitude =
-        mantissa == 0 ? std::numeric_limits<float>::infinity() : std::numeric_limits<float>::quiet_NaN();
-  }
-  return (bits & 0x8000) != 0 ? -magnitude : magnitude;
-}
-
-float bfloat_to_float(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
-
-template <class From, class Convert>
-void convert_to_f32(const char* bytes, std::int64_t count, float* out, Convert convert) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    From value;
-    std::memcpy(&value, bytes + static_cast<std::size_t>(i) * sizeof(From), sizeof(From));
-    out[i] = convert(value);
-  }
-}
-
-// An element type as the file has it, what it becomes, and how (null: as it is).
-struct StoredType {
-  const char* name;
-  std::uint64_t bytes;
-  DType dtype;
-  void (*convert)(const char* bytes, std::int64_t count, float* out);
-};
-
-constexpr std::array kStoredTypes{
-    StoredType{"F32", 4, DType::f32, nullptr},
-    StoredType{"I64", 8, DType::i64, nullptr},
-    StoredType{"I32", 4, DType::i32, nullptr},
-    StoredType{"U8", 1, DType::u8, nullptr},
-    StoredType{"F64", 8, DType::f32,
-               [](const char* bytes, std::int64_t count, float* out) {
-                 convert_to_f32<double>(bytes, count, out, [](double v) { return static_cast<float>(v); });
-               }},
-    StoredType{"F16", 2, DType::f32,
-               [](const char* bytes, std::int64_t count, float* out) {
-                 convert_to_f32<std::uint16_t>(bytes, count, out, half_to_float);
-               }},
-    StoredType{"BF16", 2, DType::f32,
-               [](const char* bytes, std::int64_t count, float* out) {
-                 convert_to_f32<std::uint16_t>(bytes, count, out, bfloat_to_float);
-               }},
-};
-
 struct Entry {
   std::string name;
   const StoredType* type;
@@ -81,10 +28,11 @@ struct Entry {
   std::uint64_t begin, end;
 };
 
-// Reads one file; every error starts with its path.
+// Reads one file; every error starts with its name.
 class Reader {
  public:
-  explicit Reader(const fs::path& path) : path_(path), file_(path, std::ios::binary) {}
+  Reader(std::istream& file, std::uint64_t size, std::string name)
+      : file_(file), size_(size), name_(std::move(name)) {}
 
   SafetensorsFile read() {
     SafetensorsFile result;
@@ -98,15 +46,17 @@ class Reader {
       }
     }
     check_layout(entries);
-    for (const Entry& e : entries) result.tensors.emplace(e.name, tensor(e));
+    for (const Entry& e : entries) {
+      result.tensors.emplace(e.name, tensor(e));
+      result.stored_types.emplace(e.name, e.type->name);
+    }
     return result;
   }
 
  private:
   template <class... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-    throw Error(ExitCode::checkpoint, "{}: {}", path_.string(),
-                fmt::format(format, std::forward<Args>(args)...));
+    throw Error(ExitCode::checkpoint, "{}: {}", name_, fmt::format(format, std::forward<Args>(args)...));
   }
 
   void read_bytes(void* out, std::uint64_t bytes) {
@@ -115,15 +65,13 @@ class Reader {
   }
 
   std::string read_header() {
-    if (!file_ || fs::is_directory(path_)) fail("cannot open: {}", std::strerror(errno));
-    const std::uint64_t size = fs::file_size(path_);
-    if (size < 8) fail("expected a header length of 8 bytes, but the file has {} bytes", size);
+    if (size_ < 8) fail("expected a header length of 8 bytes, but the file has {} bytes", size_);
     std::uint64_t length = 0;
     read_bytes(&length, 8);
     if (length > kMaxHeader) fail("a header of {} bytes is above the limit of {}", length, kMaxHeader);
-    if (length > size - 8) fail("a header of {} bytes does not fit in a file of {} bytes", length, size);
+    if (length > size_ - 8) fail("a header of {} bytes does not fit in a file of {} bytes", length, size_);
     data_begin_ = 8 + length;
-    data_size_ = size - data_begin_;
+    data_size_ = size_ - data_begin_;
     std::string header(length, '\0');
     read_bytes(header.data(), length);
     if (header.empty() || header[0] != '{') fail("the header does not start with '{{'");
@@ -131,27 +79,9 @@ class Reader {
   }
 
   json parse(const std::string& header) const {
-    std::array<std::set<std::string>, kMaxDepth + 1> keys;
-    auto check = [&](int depth, json::parse_event_t event, json& value) {
-      if (depth > kMaxDepth) fail("the header is nested deeper than {} levels", kMaxDepth);
-      if (event == json::parse_event_t::object_start && depth < kMaxDepth) {
-        keys[static_cast<std::size_t>(depth) + 1].clear();
-      }
-      if (event == json::parse_event_t::key) {
-        const auto name = value.get<std::string>();
-        if (!keys[static_cast<std::size_t>(depth)].insert(name).second) {
-          fail("the key '{}' is there twice", name);
-        }
-      }
-      return true;
-    };
-    try {
-      json result = json::parse(header, check);
-      if (!result.is_object()) fail("the header is not an object");
-      return result;
-    } catch (const json::exception& e) {
-      fail("the header is not JSON: {}", e.what());
-    }
+    json result = parse_strict_json(header, kMaxDepth, name_ + ": the header");
+    if (!result.is_object()) fail("the header is not an object");
+    return result;
   }
 
   std::map<std::string, std::string> metadata(const json& value) const {
@@ -171,11 +101,9 @@ class Reader {
     }
     Entry e{name, nullptr, {}, 0, 0};
     const json &dtype = value["dtype"], &shape = value["shape"], &offsets = value["data_offsets"];
-    for (const StoredType& type : kStoredTypes) {
-      if (dtype.is_string() && dtype.get_ref<const std::string&>() == type.name) e.type = &type;
-    }
+    if (dtype.is_string()) e.type = find_stored_type(dtype.get_ref<const std::string&>());
     if (e.type == nullptr) {
-      fail("{}: dtype {}: expected F32, F16, BF16, F64, I64, I32 or U8", name, dtype.dump());
+      fail("{}: dtype {}: expected F32, F16, BF16, F64, I64, I32, I16, I8, U8 or BOOL", name, dtype.dump());
     }
     if (!shape.is_array() || shape.size() > kMaxRank) {
       fail("{}: expected a shape of at most {} numbers", name, kMaxRank);
@@ -228,33 +156,38 @@ class Reader {
     }
     constexpr std::uint64_t kBlock = 1 << 20;  // a multiple of every element's size
     std::vector<char> block(std::min(kBlock, e.end - e.begin));
-    float* out = result.f32();
+    char* out = result.as<char>();
     for (std::uint64_t at = e.begin; at < e.end; at += kBlock) {
       const std::uint64_t bytes = std::min(kBlock, e.end - at);
       const auto count = static_cast<std::int64_t>(bytes / e.type->bytes);
       read_bytes(block.data(), bytes);
       e.type->convert(block.data(), count, out);
-      out += count;
+      out += count * size_of(e.type->dtype);
     }
     return result;
   }
 
   static constexpr std::uint64_t kLargest = std::numeric_limits<std::int64_t>::max();
-  fs::path path_;
-  std::ifstream file_;
+  std::istream& file_;
+  std::uint64_t size_;
+  std::string name_;
   std::uint64_t data_begin_ = 0, data_size_ = 0;
 };
 
-const char* stored_name(DType type) {
-  for (const StoredType& t : kStoredTypes) {
-    if (t.dtype == type && t.convert == nullptr) return t.name;
-  }
-  return "?";
-}
-
 }  // namespace
 
-SafetensorsFile read_safetensors(const fs::path& path) { return Reader(path).read(); }
+SafetensorsFile read_safetensors(std::istream& file, std::uint64_t size, const std::string& name) {
+  return Reader(file, size, name).read();
+}
+
+SafetensorsFile read_safetensors(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file || fs::is_directory(path)) {
+    throw Error(ExitCode::checkpoint, "{}: cannot open: {}", path.string(),
+                fs::is_directory(path) ? "it is a folder" : std::strerror(errno));
+  }
+  return read_safetensors(file, fs::file_size(path), path.string());
+}
 
 void write_safetensors(const fs::path& path, const TensorMap& tensors,
                        const std::map<std::string, std::string>& metadata) {
@@ -270,8 +203,9 @@ void write_safetensors(const fs::path& path, const TensorMap& tensors,
     json shape = json::array();
     for (int i = 0; i < tensor.shape().rank(); ++i) shape.push_back(tensor.dim(i));
     const std::int64_t bytes = tensor.count() * size_of(tensor.dtype());
-    header[name] = {
-        {"dtype", stored_name(tensor.dtype())}, {"shape", shape}, {"data_offsets", {offset, offset + bytes}}};
+    header[name] = {{"dtype", stored_type(tensor.dtype()).name},
+                    {"shape", shape},
+                    {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
   std::string text = header.dump();

@@ -69,7 +69,8 @@ R2Plus1d::R2Plus1d(const R2Plus1dConfig& config)
       stem_spatial_(config.in_channels, stem_middle(config.width), spatial(7, 2)),
       stem_norm1_(stem_middle(config.width)),
       stem_temporal_(stem_middle(config.width), config.width, temporal(1)),
-      stem_norm2_(config.width) {
+      stem_norm2_(config.width),
+      blocks_of_layer_(config.blocks) {
   add_child("stem.0", stem_spatial_);
   add_child("stem.1", stem_norm1_);
   add_child("stem.3", stem_temporal_);
@@ -83,6 +84,9 @@ R2Plus1d::R2Plus1d(const R2Plus1dConfig& config)
       inputs = outputs;
     }
   }
+  if (config.classes == 0) return;
+  fc_ = std::make_unique<Linear>(channels_, config.classes);
+  add_child("fc", *fc_);
 }
 
 namespace {
@@ -125,11 +129,21 @@ std::int64_t multiply_adds(const R2Plus1dConfig& config, std::int64_t frames, st
   return macs;
 }
 
-Value R2Plus1d::forward(Context& ctx, const Value& frames) {
+Value R2Plus1d::forward(Context& ctx, const Value& frames, std::vector<Value>* stages) {
   Value x = stem_norm1_.forward(ctx, stem_spatial_.forward(ctx, frames), true);
   x = stem_norm2_.forward(ctx, stem_temporal_.forward(ctx, x), true);
-  for (auto& block : blocks_) x = block->forward(ctx, x);
+  if (stages != nullptr) stages->push_back(x);
+  auto block = blocks_.begin();
+  for (int count : blocks_of_layer_) {
+    for (int b = 0; b < count; ++b) x = (*block++)->forward(ctx, x);
+    if (stages != nullptr) stages->push_back(x);
+  }
   return x;
+}
+
+Value R2Plus1d::logits(Context& ctx, const Value& features) {
+  expect(fc_ != nullptr, "R2Plus1d: logits were asked of a network without a classifier");
+  return fc_->forward(ctx, global_average_pool(ctx, features));
 }
 
 }  // namespace mg

@@ -15,6 +15,7 @@ struct R2Plus1dConfig {
   std::int64_t in_channels = 3;
   std::int64_t width = 64;  // channels of the stem and of layer1; each further layer has twice as many
   std::array<int, 4> blocks{2, 2, 2, 2};
+  std::int64_t classes = 0;  // of the pretraining's classifier fc; 0: without
 };
 
 // A split convolution: spatial, BatchNorm, ReLU, temporal. Names 0, 1, 3.
@@ -51,8 +52,10 @@ class R2Plus1d : public Module {
  public:
   explicit R2Plus1d(const R2Plus1dConfig& config);
   // Normalised frames [N,T,H,W,in_channels] -> layer4's features [N,T/8,H/16,W/16,channels()], extents
-  // rounded up.
-  Value forward(Context& ctx, const Value& frames);
+  // rounded up. stages, if given, gets the outputs of the stem and of each layer.
+  Value forward(Context& ctx, const Value& frames, std::vector<Value>* stages = nullptr);
+  // layer4's features -> [N, classes]. An Error where there is no classifier.
+  Value logits(Context& ctx, const Value& features);
   std::int64_t channels() const { return channels_; }
 
  private:
@@ -62,6 +65,8 @@ class R2Plus1d : public Module {
   Conv3d stem_temporal_;
   BatchNorm stem_norm2_;
   std::vector<std::unique_ptr<R2Plus1dBlock>> blocks_;
+  std::array<int, 4> blocks_of_layer_;
+  std::unique_ptr<Linear> fc_;
 };
 
 }  // namespace mg

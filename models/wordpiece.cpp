@@ -37,9 +37,10 @@ bool is_punctuation(char32_t c) {
   return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
 }
 
+// As BERT's fast tokenizer has them: from 0x2B920 where the original has 0x2B820.
 bool is_cjk(char32_t c) {
   return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
-         (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B820 && c <= 0x2CEAF) ||
+         (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
          (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
@@ -83,9 +84,8 @@ std::u32string lower_without_accents(const std::u32string& text) {
   return result;
 }
 
-}  // namespace
-
-std::vector<std::string> basic_tokens(std::string_view text) {
+// Appends the words and punctuation marks of a text without special tokens.
+void append_words(std::string_view text, const WordPieceOptions& options, std::vector<std::string>& words) {
   std::u32string clean;
   for (char32_t c : characters(text)) {
     if (is_space(c)) {
@@ -96,13 +96,12 @@ std::vector<std::string> basic_tokens(std::string_view text) {
       clean.push_back(c);
     }
   }
-  std::vector<std::string> words;
   std::string word;
   auto finish = [&] {
     if (!word.empty()) words.push_back(std::move(word));
     word.clear();
   };
-  for (char32_t c : lower_without_accents(clean)) {
+  for (char32_t c : options.lowercase ? lower_without_accents(clean) : clean) {
     if (is_space(c)) {
       finish();
     } else if (is_punctuation(c)) {
@@ -114,11 +113,35 @@ std::vector<std::string> basic_tokens(std::string_view text) {
     }
   }
   finish();
-  return words;
 }
 
-WordPiece::WordPiece(std::vector<std::string> vocabulary, const std::string& source)
-    : vocabulary_(std::move(vocabulary)) {
+}  // namespace
+
+bool is_special_token(std::string_view token) {
+  return std::find(kSpecialTokens.begin(), kSpecialTokens.end(), token) != kSpecialTokens.end();
+}
+
+std::vector<std::string> basic_tokens(std::string_view text, const WordPieceOptions& options) {
+  std::vector<std::string> words;
+  for (;;) {
+    std::size_t begin = text.size();
+    std::string_view special;
+    for (std::string_view token : kSpecialTokens) {  // none is part of another
+      const std::size_t found = text.find(token);
+      if (found >= begin) continue;
+      begin = found;
+      special = token;
+    }
+    append_words(text.substr(0, begin), options, words);
+    if (special.empty()) return words;
+    words.emplace_back(special);
+    text.remove_prefix(begin + special.size());
+  }
+}
+
+WordPiece::WordPiece(std::vector<std::string> vocabulary, const std::string& source,
+                     const WordPieceOptions& options)
+    : options_(options), vocabulary_(std::move(vocabulary)) {
   for (std::size_t i = 0; i < vocabulary_.size(); ++i) {
     const bool added = ids_.emplace(vocabulary_[i], static_cast<std::int32_t>(i)).second;
     if (!added) {
@@ -141,7 +164,7 @@ std::int32_t WordPiece::special(const std::string& token, const std::string& sou
   return found->second;
 }
 
-WordPiece WordPiece::load(const std::filesystem::path& path) {
+WordPiece WordPiece::load(const std::filesystem::path& path, const WordPieceOptions& options) {
   const std::string text = read_whole_file(path, ExitCode::data);
   std::vector<std::string> vocabulary;
   for (std::size_t begin = 0; begin < text.size();) {
@@ -150,7 +173,7 @@ WordPiece WordPiece::load(const std::filesystem::path& path) {
     vocabulary.push_back(text.substr(begin, length));
     begin = end + 1;
   }
-  return WordPiece(std::move(vocabulary), path.string());
+  return WordPiece(std::move(vocabulary), path.string(), options);
 }
 
 std::string WordPiece::text() const {
@@ -185,7 +208,7 @@ void WordPiece::append_pieces(const std::string& word, std::vector<std::int32_t>
 std::vector<std::int32_t> WordPiece::encode(std::string_view text, std::size_t max_length) const {
   expect(max_length >= 2, "wordpiece: expected a maximum of at least 2 ids, got {}", max_length);
   std::vector<std::int32_t> ids{cls_id_};
-  for (const std::string& word : basic_tokens(text)) append_pieces(word, ids);
+  for (const std::string& word : basic_tokens(text, options_)) append_pieces(word, ids);
   ids.resize(std::min(ids.size(), max_length - 1));
   ids.push_back(sep_id_);
   return ids;
@@ -199,7 +222,7 @@ TokenBatch WordPiece::encode(std::span<const std::string> texts, std::size_t max
 
 std::vector<std::string> WordPiece::tokenize(std::string_view text) const {
   std::vector<std::int32_t> ids;
-  for (const std::string& word : basic_tokens(text)) append_pieces(word, ids);
+  for (const std::string& word : basic_tokens(text, options_)) append_pieces(word, ids);
   std::vector<std::string> tokens;
   tokens.reserve(ids.size());
   for (std::int32_t id : ids) tokens.push_back(vocabulary_[static_cast<std::size_t>(id)]);

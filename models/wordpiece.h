@@ -1,8 +1,9 @@
-// BERT's uncased tokenizer: clean, lower-case, strip accents (NFD), split at spaces, punctuation and CJK
-// characters, then greedy longest-match word pieces (Devlin et al. 2019; Wu et al. 2016), and training of a
-// small vocabulary.
+// BERT's tokenizer: clean, lower-case, strip accents (NFD), split at spaces, punctuation and CJK characters,
+// then greedy longest-match word pieces (Devlin et al. 2019; Wu et al. 2016), and training of a small
+// vocabulary. Special tokens that a text spells out, like [MASK], stay whole; [mask] is text.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -19,13 +20,21 @@ namespace mg {
 // A longer word is unknown as a whole.
 inline constexpr std::size_t kMaxWordCharacters = 100;
 
+inline constexpr std::array<std::string_view, 5> kSpecialTokens{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+bool is_special_token(std::string_view token);
+
+struct WordPieceOptions {
+  bool lowercase = true;  // and strip accents; false: for a cased vocabulary
+};
+
 class WordPiece {
  public:
   // One token an id; must hold [PAD], [UNK], [CLS] and [SEP]. Throws Error(ExitCode::data); source names
   // where the tokens come from.
-  explicit WordPiece(std::vector<std::string> vocabulary, const std::string& source = "vocabulary");
+  explicit WordPiece(std::vector<std::string> vocabulary, const std::string& source = "vocabulary",
+                     const WordPieceOptions& options = {});
   // Reads a vocab.txt: one token a line, its number is the id.
-  static WordPiece load(const std::filesystem::path& path);
+  static WordPiece load(const std::filesystem::path& path, const WordPieceOptions& options = {});
   // Learns a vocabulary of at most max_size tokens: the special tokens, the letters a-z, the digits and every
   // other character of the captions (as starts of words and as continuations), then the most frequent
   // pairs merged one by one, ties by the smaller text. Deterministic. It may exceed max_size if the
@@ -49,12 +58,13 @@ class WordPiece {
   std::int32_t special(const std::string& token, const std::string& source) const;
   void append_pieces(const std::string& word, std::vector<std::int32_t>& ids) const;
 
+  WordPieceOptions options_;
   std::vector<std::string> vocabulary_;
   std::unordered_map<std::string, std::int32_t> ids_;
   std::int32_t pad_id_, unk_id_, cls_id_, sep_id_;
 };
 
-// The words and punctuation marks that word pieces are made of.
-std::vector<std::string> basic_tokens(std::string_view text);
+// The words, punctuation marks and special tokens that word pieces are made of.
+std::vector<std::string> basic_tokens(std::string_view text, const WordPieceOptions& options = {});
 
 }  // namespace mg

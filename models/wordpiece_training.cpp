@@ -57,7 +57,9 @@ void merge_in(std::vector<std::string>& pieces, const Pair& pair) {
 WordPiece WordPiece::train(std::span<const std::string> captions, std::size_t max_size) {
   std::map<std::string, std::int64_t> word_counts;
   for (const std::string& caption : captions) {
-    for (const std::string& word : basic_tokens(caption)) ++word_counts[word];
+    for (const std::string& word : basic_tokens(caption)) {
+      if (!is_special_token(word)) ++word_counts[word];
+    }
   }
   std::set<std::string> characters;
   for (char c = 'a'; c <= 'z'; ++c) characters.insert(std::string(1, c));
@@ -72,7 +74,7 @@ WordPiece WordPiece::train(std::span<const std::string> captions, std::size_t ma
     }
   }
 
-  std::vector<std::string> vocabulary{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+  std::vector<std::string> vocabulary(kSpecialTokens.begin(), kSpecialTokens.end());
   vocabulary.insert(vocabulary.end(), characters.begin(), characters.end());
   for (const std::string& c : characters) vocabulary.push_back("##" + c);
   std::set<std::string> known(vocabulary.begin(), vocabulary.end());

@@ -35,16 +35,20 @@ std::vector<std::string> captions_of(const std::vector<GestureClass>& classes) {
 }
 
 std::vector<std::int32_t> class_numbers(const Manifest& manifest, const std::vector<GestureClass>& classes) {
-  const std::vector<std::string> labels = labels_of(classes);
+  std::map<std::string, std::int32_t> number_of;
+  for (const GestureClass& c : classes) {
+    number_of.emplace(c.label, static_cast<std::int32_t>(number_of.size()));
+  }
   std::vector<std::int32_t> numbers;
   for (const Clip& clip : manifest.clips) {
-    const auto found = std::lower_bound(labels.begin(), labels.end(), clip.label);
-    if (found == labels.end() || *found != clip.label) {
-      throw Error(
-          ExitCode::data, "{}:{}: label '{}' is none of the {} that the model knows; the nearest is '{}'",
-          manifest.path.string(), clip.line, clip.label, labels.size(), nearest_name(clip.label, labels));
+    const auto found = number_of.find(clip.label);
+    if (found == number_of.end()) {
+      throw Error(ExitCode::data,
+                  "{}:{}: label '{}' is none of the {} that the model knows; the nearest is '{}'",
+                  manifest.path.string(), clip.line, clip.label, classes.size(),
+                  nearest_name(clip.label, labels_of(classes)));
     }
-    numbers.push_back(static_cast<std::int32_t>(found - labels.begin()));
+    numbers.push_back(found->second);
   }
   return numbers;
 }

@@ -154,6 +154,7 @@ const std::string& Config::text(const std::string& key) const {
 std::string Config::printed(const std::string& key) const { return print(values_.at(key)); }
 
 std::string Config::source(const std::string& key) const {
+  if (key == "preset") return "--preset";
   const ConfigKey& k = find_key(key, "source");
   std::string from = k.source;
   ConfigValue usual = k.initial;
@@ -168,9 +169,10 @@ std::string Config::source(const std::string& key) const {
   return values_.at(key) == usual ? from : "given by hand";
 }
 
-std::string Config::to_toml() const {
+std::string Config::to_toml(const std::vector<std::string>& only) const {
   std::string text, section;
   for (const ConfigKey& key : config_keys()) {  // keys without a section come first in the table
+    if (!only.empty() && std::find(only.begin(), only.end(), key.key) == only.end()) continue;
     const auto dot = key.key.find('.');
     const std::string here = dot == std::string::npos ? "" : key.key.substr(0, dot);
     if (here != section) text += fmt::format("\n[{}]\n", here);

@@ -55,8 +55,8 @@ class Config {
   // Where the value comes from: the preset's or the default's source, or that it was given by hand.
   std::string source(const std::string& key) const;
 
-  // Every key with its value; reading it gives an equal configuration.
-  std::string to_toml() const;
+  // Every key with its value, or only these; reading it gives an equal configuration.
+  std::string to_toml(const std::vector<std::string>& only = {}) const;
   // A line for each key whose value differs: "video.frames: 8 here, 16 there".
   struct Difference {
     std::string key, line;

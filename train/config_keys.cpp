@@ -97,6 +97,8 @@ std::vector<ConfigKey> video_keys() {
 std::vector<ConfigKey> text_keys() {
   return {
       choice("text.vocabulary", "", {}, "a vocab.txt; empty: trained on the captions"),
+      flag("text.lowercase", true, "lower-case texts and strip accents; false: for a cased vocabulary",
+           kCode),
       integer("text.vocabulary_size", 512, 32, 100000, "size of a trained vocabulary"),
       choice("text.kind", "distilbert", {"distilbert", "bert"}, "the text encoder's architecture", kPaper),
       choice("text.template", "", {},
@@ -108,8 +110,9 @@ std::vector<ConfigKey> text_keys() {
       integer("text.hidden_dim", 3072, 8, 16384, "channels inside its feed-forward layers", kPaper),
       integer("text.layers", 6, 1, 48, "its Transformer layers", kPaper),
       integer("text.heads", 12, 1, 64, "its attention heads; must divide text.dim", kPaper),
+      integer("text.max_positions", 512, 2, 1000000, "its position embeddings", "transformers"),
       real("text.dropout", 0.1, 0, 0.9, "dropout, attention's included", kPaper),
-      integer("text.max_length", 200, 2, 512, "word pieces kept of a text", kCode),
+      integer("text.max_length", 200, 2, 1000000, "word pieces kept of a text", kCode),
       choice("text.pooling", "cls", {"cls", "mean"}, "which vector stands for a text", kCode),
       choice("text.weights", "", {}, "imported weights it starts from (set by --text-weights)"),
       flag("text.freeze", false, "leave the text encoder as it starts", kCode),

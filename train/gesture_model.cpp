@@ -12,7 +12,7 @@ GestureModel::GestureModel(const RunDirectory& run, Context& ctx)
       ctx_(ctx),
       config_(run.config()),
       classes_(read_classes(run.file("classes.json"))),
-      tokenizer_(WordPiece::load(run.file("vocab.txt"))) {
+      tokenizer_(WordPiece::load(run.file("vocab.txt"), wordpiece_options(config_))) {
   const auto vocabulary = static_cast<std::int64_t>(tokenizer_.size());
   contrastive_ = std::make_unique<ContrastiveModel>(contrastive_model_config(config_, vocabulary));
   load_tensors(named_tensors(*contrastive_), finished_stage(run, "contrastive").model,

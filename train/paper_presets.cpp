@@ -19,6 +19,7 @@ struct Row {
 constexpr const char* kSilent = "the paper is silent; authors' code";
 constexpr const char* kCode = "authors' code";
 constexpr const char* kNone = "authors' code: no augmentation";
+constexpr const char* kTrainable = "authors' code: both encoders trainable in stage 1";
 constexpr const char* kKinetics = "torchvision, Kinetics-400 weights";
 
 Row same(const char* key, const char* value, const char* paper, const char* authors, const char* sane) {
@@ -52,6 +53,7 @@ std::vector<Row> video_rows() {
       same("video.std", "0.22803,0.22145,0.216989", "the paper is silent; torchvision, Kinetics-400 weights",
            "authors' code: torchvision's transform", kKinetics),
       same("video.input", "rgb", "paper: RGB video", kCode, "paper: RGB video"),
+      of_code("video.freeze", "false", kTrainable),
       same("video.frames", "32", "paper: 32 frames", kCode, "paper: 32 frames"),
       {"cache.height",
        {"256", "inferred: twice torchvision's 128x171, for a crop of 224"},
@@ -98,7 +100,7 @@ std::vector<Row> text_rows() {
       same("text.template", "", "paper: label names", "authors' code: raw label names", "paper: label names"),
       of_code("text.max_length", "200"),
       of_code("text.pooling", "cls", "authors' code: CLS of the last layer"),
-      of_code("text.freeze", "false", "authors' code: both encoders trainable in stage 1"),
+      of_code("text.freeze", "false", kTrainable),
   };
 }
 
@@ -110,8 +112,9 @@ std::vector<Row> model_rows() {
        {"paper_eq", "paper: eq. 1-2"},
        {"none", "authors' code: the module is defined, never called"},
        {"xclip", "authors' code, X-CLIP's block, called as X-CLIP does"}},
-      same("prompt.tokens", "spatiotemporal", "inferred: over one token for v_i, attention would be a linear map",
-           "mg: not used", "mg: over one token, attention would be a linear map"),
+      same("prompt.tokens", "spatiotemporal",
+           "inferred: over one token for v_i, attention would be a linear map", "mg: not used",
+           "mg: over one token, attention would be a linear map"),
       same("prompt.condition", "each", "inferred: eq. 1-4 read literally (own) leak the pair", "mg: not used",
            "mg: own leaks the pair"),
       same("prompt.layers", "1", "paper: eq. 1-2 once", "authors' code: num_blocks = 1",
@@ -155,15 +158,18 @@ std::vector<Row> contrastive_rows() {
        {"cosine", "mg"}},
       same("contrastive.plateau_patience", "1", "mg: not used", kCode, "mg: not used"),
       same("contrastive.plateau_factor", "0.8", "mg: not used", kCode, "mg: not used"),
-      {"contrastive.warmup", {"0", "the paper is silent"}, {"0", kCode}, {"0.05", "mg"}},
+      {"contrastive.warmup",
+       {"0", "the paper is silent"},
+       {"0", "inferred: no warm-up is known of the authors' code"},
+       {"0.05", "mg"}},
       of_code("contrastive.batch", "32"),
       {"contrastive.epochs",
        {"30", "the paper is silent; mg"},
        {"1000", "authors' code: a ceiling more than a recipe"},
        {"30", "mg"}},
-      same("contrastive.early_stop", "0", "the paper is silent", "authors' code: none",
-           "mg: the cosine ends it"),
-      same("contrastive.eval_every", "1", "mg", kCode, "mg"),
+      same("contrastive.early_stop", "0", "the paper is silent",
+           "inferred: none is known of the authors' code", "mg: the cosine ends it"),
+      same("contrastive.eval_every", "1", "mg", "mg", "mg"),
   };
 }
 
@@ -178,9 +184,10 @@ std::vector<Row> classifier_rows() {
        {"1", "mg: its frames are the same in each epoch"},
        {"4", "mg: for new random frames in each epoch"},
        {"4", "mg"}},
-      same("classifier.lr", "0.001", "paper: 1e-3", kCode, "paper: 1e-3"),
+      same("classifier.lr", "0.001", "paper: 1e-3", "paper: 1e-3; the code of this training is not released",
+           "paper: 1e-3"),
       of_code("classifier.weight_decay", "0.001"),
-      same("classifier.label_smoothing", "0", "paper: cross-entropy", "authors' code: cross-entropy",
+      same("classifier.label_smoothing", "0", "paper: cross-entropy", "paper: cross-entropy",
            "paper: cross-entropy"),
       of_code("classifier.batch", "32"),
       {"classifier.schedule",

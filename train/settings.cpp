@@ -109,12 +109,16 @@ Augmentation augmentation(const Config& config) {
 
 ContrastiveModelConfig contrastive_model_config(const Config& config, std::int64_t vocabulary) {
   check_heads(config, "text");
+  if (config.integer("text.max_length") > config.integer("text.max_positions")) {
+    throw Error(ExitCode::config, "text.max_length = {} must not exceed text.max_positions = {}",
+                config.integer("text.max_length"), config.integer("text.max_positions"));
+  }
   ContrastiveModelConfig model;
   model.video.width = config.integer("video.width");
   model.video.blocks.fill(config.small("video.blocks"));
   model.text = {.kind = config.text("text.kind") == "bert" ? TextKind::bert : TextKind::distilbert,
                 .vocabulary = vocabulary,
-                .max_positions = std::max<std::int64_t>(512, config.integer("text.max_length")),
+                .max_positions = config.integer("text.max_positions"),
                 .dim = config.integer("text.dim"),
                 .hidden_dim = config.integer("text.hidden_dim"),
                 .layers = config.small("text.layers"),
@@ -132,6 +136,10 @@ ContrastiveModelConfig contrastive_model_config(const Config& config, std::int64
   model.temperature = config.single("contrastive.temperature");
   model.cosine = config.text("contrastive.similarity") == "cosine";
   return model;
+}
+
+WordPieceOptions wordpiece_options(const Config& config) {
+  return {.lowercase = config.flag("text.lowercase")};
 }
 
 ClassifierConfig classifier_config(const Config& config, std::int64_t classes) {

@@ -5,6 +5,7 @@
 
 #include "data/csv.h"
 #include "train/evaluation.h"
+#include "train/import_folder.h"
 #include "train/settings.h"
 #include "train/stages/classifier_stage.h"
 #include "train/stages/contrastive_stage.h"
@@ -51,9 +52,10 @@ class Training {
 
   void contrastive() {
     if (is_done("contrastive", has_val())) return;
-    const WordPiece tokenizer = WordPiece::load(run_.file("vocab.txt"));
+    const WordPiece tokenizer = WordPiece::load(run_.file("vocab.txt"), wordpiece_options(config_));
     ContrastiveModel model(contrastive_model_config(config_, static_cast<std::int64_t>(tokenizer.size())));
     model.initialize(ctx_.seed);
+    load_imported(model);
     ContrastiveStage stage(ctx_, model, tokenizer, data_, classes_, config_);
     run_stage(stage, stage.options(), run_, ctx_);
     if (has_val()) gesture_result(GestureMode::similarity);
@@ -102,6 +104,24 @@ class Training {
     std::vector<Clip> clips;
     for (std::int64_t i : train_) clips.push_back(data_.manifest().clips[static_cast<std::size_t>(i)]);
     return clips;
+  }
+
+  // Imported encoders in place of random ones. The run keeps their certificates: it is not continued with
+  // others.
+  void load_imported(ContrastiveModel& model) const {
+    const std::string &video = config_.text("video.weights"), &text = config_.text("text.weights");
+    if (!video.empty()) {
+      const ImportFolder weights(video);
+      run_.keep("video_weights.json", weights.certificate_text());
+      weights.load_into(model.image_encoder(), {"r2plus1d"});
+    }
+    if (!text.empty()) {
+      const ImportFolder weights(text);
+      run_.keep("text_weights.json", weights.certificate_text());
+      weights.load_into(model.text_encoder(), {"distilbert", "bert"});
+    }
+    model.image_encoder().set_frozen(config_.flag("video.freeze"));
+    model.text_encoder().set_frozen(config_.flag("text.freeze"));
   }
 
   // What the run learns from: a run is not continued on other clips.

@@ -16,7 +16,7 @@ namespace mg {
 
 namespace {
 
-// As make_preprocessing_golden.py computes them.
+// As preprocessing.py computes them.
 Frames hashed_frames(int height, int width) {
   Frames frames{2, height, width, 25, {}};
   const test::Hashed hashed(fmt::format("frames {}x{}", height, width));

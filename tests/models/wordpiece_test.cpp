@@ -1,12 +1,14 @@
 #include "models/wordpiece.h"
 #include "engine/file.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 
 #include "models/golden.h"
+#include "models/wordpiece_texts.h"
 
 namespace mg {
 
@@ -14,16 +16,37 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Prints the first text whose ids differ from those stored under key.
-void check_ids(const WordPiece& tokenizer, const char* key) {
-  const nlohmann::json golden = test::read_golden("wordpiece.json");
+constexpr int kTexts = 10'000;
+
+// Prints the first text whose ids differ from those stored under key, or whose hash differs.
+void compare(const nlohmann::json& golden, const std::string& key, const WordPiece& uncased,
+             const WordPiece& cased) {
   const auto max_length = golden["max_length"].get<std::size_t>();
   REQUIRE(golden["cases"].size() >= 300);
   for (const auto& item : golden["cases"]) {
     const auto text = item["text"].get<std::string>();
     CAPTURE(text);
-    REQUIRE(tokenizer.encode(text, max_length) == item[key].get<std::vector<std::int32_t>>());
+    REQUIRE(uncased.encode(text, max_length) == item[key].get<std::vector<std::int32_t>>());
+    REQUIRE(cased.encode(text, max_length) == item[key + " cased"].get<std::vector<std::int32_t>>());
   }
+  const test::DrawnTexts texts(golden);
+  const auto hashes = test::read_golden("wordpiece_" + key + ".json")["hashes"].get<std::string>();
+  REQUIRE(hashes.size() == 8 * kTexts);
+  std::size_t ids_compared = 0;
+  for (int i = 0; i < kTexts; ++i) {
+    const std::string text = texts.text(i);
+    CAPTURE(i);
+    CAPTURE(text);
+    std::vector<std::int32_t> ids = uncased.encode(text, max_length);
+    const std::vector<std::int32_t> cased_ids = cased.encode(text, max_length);
+    ids.insert(ids.end(), cased_ids.begin(), cased_ids.end());
+    ids_compared += ids.size();
+    REQUIRE(test::hash_of(ids) == hashes.substr(8 * static_cast<std::size_t>(i), 8));
+  }
+  MESSAGE(
+      fmt::format("proof: WordPiece, {} vocabulary, uncased and cased: {} texts whole, {} texts by hash ({} "
+                  "ids): all equal",
+                  key, golden["cases"].size(), kTexts, ids_compared));
 }
 
 std::vector<std::string> special_and(std::vector<std::string> tokens) {
@@ -34,9 +57,9 @@ std::vector<std::string> special_and(std::vector<std::string> tokens) {
 }  // namespace
 
 TEST_CASE("WordPiece gives BertTokenizer's ids with a small vocabulary") {
-  const auto vocabulary =
-      test::read_golden("wordpiece.json")["small_vocabulary"].get<std::vector<std::string>>();
-  check_ids(WordPiece(vocabulary), "small");
+  const nlohmann::json golden = test::read_golden("wordpiece.json");
+  const auto vocabulary = golden["small_vocabulary"].get<std::vector<std::string>>();
+  compare(golden, "small", WordPiece(vocabulary), WordPiece(vocabulary, "small", {.lowercase = false}));
 }
 
 TEST_CASE("WordPiece gives BertTokenizer's ids with bert-base-uncased's vocabulary") {
@@ -45,9 +68,10 @@ TEST_CASE("WordPiece gives BertTokenizer's ids with bert-base-uncased's vocabula
     MESSAGE("skipped: MG_DATA_DIR is not set (text/bert-base-uncased-vocab.txt)");
     return;
   }
-  const WordPiece tokenizer = WordPiece::load(fs::path(folder) / "text/bert-base-uncased-vocab.txt");
-  CHECK(tokenizer.size() == 30522);
-  check_ids(tokenizer, "bert");
+  const fs::path file = fs::path(folder) / "text/bert-base-uncased-vocab.txt";
+  const WordPiece uncased = WordPiece::load(file);
+  CHECK(uncased.size() == 30522);
+  compare(test::read_golden("wordpiece.json"), "bert", uncased, WordPiece::load(file, {.lowercase = false}));
 }
 
 TEST_CASE("WordPiece cuts to the maximal length and pads to the longest") {
@@ -77,7 +101,8 @@ TEST_CASE("WordPiece refuses vocabularies without special tokens or with a token
 }
 
 TEST_CASE("A trained vocabulary covers its captions, merges the most frequent first, and survives saving") {
-  const std::vector<std::string> captions{"touch head", "touch neck", "touching caf\xc3\xa9", "rub hand"};
+  const std::vector<std::string> captions{"touch head", "touch neck", "touching caf\xc3\xa9",
+                                          "rub[MASK]hand"};
   const WordPiece large = WordPiece::train(captions, 1000);
   for (const char* word : {"touch", "head", "neck", "cafe", "rub", "hand"}) {
     CAPTURE(word);

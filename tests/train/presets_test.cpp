@@ -71,6 +71,7 @@ const std::vector<Row> kTable{
     {"contrastive.batch", "32", "32", "32"},
     {"contrastive.epochs", "30", "1000", "30"},
     // freezing
+    {"video.freeze", "false", "false", "false"},
     {"text.freeze", "false", "false", "false"},
     // stage 2
     {"classifier.head", "'mlp2'", "'authors_tied'", "'authors_tied'"},
@@ -134,6 +135,7 @@ TEST_CASE("the three state every choice with its source, also where they agree")
 TEST_CASE("a value's source is the preset's, the default's, or that it was given by hand") {
   Config config = Config::from_preset("authors");
   CHECK(config.source("cache.fps") == "authors' code: SMG's clips are re-encoded at 16 frames a second");
+  CHECK(config.source("preset") == "--preset");
   CHECK(config.source("video.width") == "torchvision");  // the preset says nothing
   config.set("cache.fps=25");
   CHECK(config.source("cache.fps") == "given by hand");

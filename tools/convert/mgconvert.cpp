@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "tools/convert/commands/commands.h"
+#include "tools/convert/printable.h"
 
 namespace {
 
@@ -19,7 +20,8 @@ constexpr const char* kFooter =
     "            mgconvert COMMAND --help      # each command shows examples";
 
 int report_error(const std::string& text, mg::ExitCode code) {
-  std::fprintf(stderr, "mgconvert: %s\n", text.c_str());
+  // Messages name keys and entries of files that anyone may have made.
+  std::fprintf(stderr, "mgconvert: %s\n", mg::printable(text, "\n").c_str());
   return static_cast<int>(code);
 }
 

@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "train/import_folder.h"
+
 namespace mg {
 
 void add_threads_option(CLI::App& command, std::optional<int>& threads) {
@@ -23,8 +25,32 @@ void ConfigOptions::add_to(CLI::App& command) {
   add_threads_option(command, threads);
 }
 
+void ConfigOptions::add_weights_to(CLI::App& command) {
+  command.add_option("--video-weights", video_weights,
+                     "start from these: a folder of `mgconvert import --as r2plus1d`; its architecture and "
+                     "preprocessing go on top of the preset");
+  command.add_option(
+      "--text-weights", text_weights,
+      "the same for the text encoder: a folder of `mgconvert import --as distilbert` or `bert`");
+}
+
+namespace {
+
+void take_weights(Config& config, const std::string& folder, const std::string& section) {
+  if (folder.empty()) return;
+  const auto absolute = std::filesystem::absolute(folder).lexically_normal();
+  const ImportFolder weights(absolute);  // checked before anything is trained
+  config.load_file(weights.file("config.toml"));
+  config.set(section + ".weights=" + absolute.string());
+  if (section == "text") config.set("text.vocabulary=" + weights.file("vocab.txt").string());
+}
+
+}  // namespace
+
 Config ConfigOptions::make(const Config* base) const {
   Config config = base != nullptr && !preset_given ? *base : Config::from_preset(preset);
+  take_weights(config, video_weights, "video");
+  take_weights(config, text_weights, "text");
   if (!file.empty()) config.load_file(file);
   for (const std::string& assignment : assignments) config.set(assignment);
   if (threads) config.set("threads=" + std::to_string(*threads));

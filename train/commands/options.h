@@ -21,10 +21,12 @@ struct ConfigOptions {
   std::string file;
   std::vector<std::string> assignments;
   std::optional<int> threads;
+  std::string video_weights, text_weights;  // folders of `mgconvert import`
 
   void add_to(CLI::App& command);
-  // The preset, then the file, then --set. With a base (a run's stored configuration) in the preset's place
-  // unless a preset was given.
+  void add_weights_to(CLI::App& command);
+  // The preset, then what imported weights decide, then the file, then --set. With a base (a run's stored
+  // configuration) in the preset's place unless a preset was given.
   Config make(const Config* base = nullptr) const;
 };
 

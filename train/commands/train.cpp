@@ -38,11 +38,15 @@ void add_train_command(CLI::App& app, Action& action) {
   command->add_flag("--resume", options->train.resume,
                     "continue the run, bit for bit, from its last checkpoint");
   options->config.add_to(*command);
+  options->config.add_weights_to(*command);
   command->footer(
       "The run's folder gets checkpoints, metrics.jsonl, results/*.json. A second stage is added with "
       "--resume.\n"
+      "Weights of others come in by mgconvert, which see.\n"
       "Example: mgtrain train --preset mini --manifest data/manifest.csv --emotion data/emotions.csv --run "
       "runs/first\n"
+      "         mgtrain train --preset mini --text-weights weights/minilm --manifest data/manifest.csv --run "
+      "runs/minilm\n"
       "         mgtrain train --resume --manifest data/manifest.csv --run runs/first");
   command->callback([options, &action] { action = [options] { options->run(); }; });
 }

@@ -47,6 +47,7 @@ std::vector<ParameterGroup> parameter_groups(ContrastiveModel& model, const Conf
   ParameterGroup text{"text", {}, config.real("contrastive.lr_text"), decay};
   ParameterGroup head{"head", {}, config.real("contrastive.lr_head"), decay};
   for (const NamedParameter& p : model.parameters()) {
+    if (p.parameter->frozen) continue;
     if (p.name.starts_with("image_encoder.")) {
       video.parameters.push_back(p);
     } else if (p.name.starts_with("text_encoder.")) {

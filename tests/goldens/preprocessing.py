@@ -1,9 +1,6 @@
-"""Makes preprocessing.json: what torchvision's transform of R2Plus1D_18_Weights makes of frames. Needs torch and
-torchvision.
+"""What torchvision's transform of R2Plus1D_18_Weights makes of frames.
 
-usage: make_preprocessing_golden.py
-
-Frames are computed from their names on both sides (hashed.py, tests/hashed.h). The path "u8" is the transform of
+Frames are computed from their names on both sides (shared.py, tests/hashed.h). The path "u8" is the transform of
 8-bit frames, "float" that of the same frames as fp32 of 0 to 255, as the paper's authors call it. Says beside how
 often the 8-bit resize of torchvision differs from the exact value rounded to even, and how near to a tie that is."""
 
@@ -12,7 +9,7 @@ import torch
 import torchvision
 from torchvision.models.video import R2Plus1D_18_Weights
 
-from hashed import hashed, write
+from shared import VERSIONS, hashed, write
 
 # As stored by a decoder: larger, smaller, of another aspect ratio, and twice the target, where ties are frequent.
 SIZES = [(240, 320), (224, 224), (135, 241), (96, 120), (256, 342), (720, 1280)]
@@ -64,7 +61,7 @@ def stored(value):
     return {"shape": list(value.shape), "stride": STRIDE, "values": [float(f"{x:.8g}") for x in flat[::STRIDE]]}
 
 
-def main():
+def make():
     preset = R2Plus1D_18_Weights.DEFAULT.transforms()
     cases = {}
     for height, width in SIZES:
@@ -76,10 +73,6 @@ def main():
         if width <= 342:  # beyond, torch's own fp32 coordinates are off by more than the test allows
             cases[f"{name} float"] = stored(preset(video.float()).permute(1, 2, 3, 0))
     write("preprocessing.json", {
-        "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
+        "versions": VERSIONS,
         "resize": preset.resize_size, "crop": preset.crop_size, "mean": preset.mean, "std": preset.std,
         "cases": cases})
-
-
-if __name__ == "__main__":
-    main()
