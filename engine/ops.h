@@ -6,6 +6,7 @@
 #include <span>
 
 #include "engine/context.h"
+#include "kernels/contrastive_loss.h"
 #include "kernels/conv3d.h"
 #include "kernels/epilogue.h"
 
@@ -75,6 +76,8 @@ Value cross_entropy(Context&, const Value& logits, const Tensor& targets);
 struct ContrastiveOptions {
   float temperature = 0.05f;
   float label_scale = 10;  // target distribution = softmax(label_scale * positives)
+  // l1: positives divided by their sum over the pairs; every row and column must have one above 0.
+  ContrastiveTarget target = ContrastiveTarget::softmax;
 };
 // The symmetric KL contrastive loss over clip-text similarity (paper eq. 5-7; the target as in the authors'
 // KLLoss). v [B,D]; t [K,D], or [B,K,D] when texts are prompted by each clip; both already normalised as

@@ -58,6 +58,10 @@ Value ContrastiveModel::prompt_own(Context& ctx, const Value& texts,
   return reshape(prompted, {clips, dim});
 }
 
+Value ContrastiveModel::comparable(Context& ctx, const Value& embeddings) const {
+  return config_.cosine ? l2_normalize(ctx, embeddings) : embeddings;
+}
+
 Tensor ContrastiveModel::logits(Context& ctx, const Value& embedding, const Value& texts) {
   const Shape vs = embedding.shape(), ts = texts.shape();
   const bool prompted = ts.rank() == 3;
@@ -65,8 +69,8 @@ Tensor ContrastiveModel::logits(Context& ctx, const Value& embedding, const Valu
   expect(vs.rank() == 2 && (ts == Shape{count, vs[1]} || ts == Shape{clips, count, vs[1]}),
          "logits: expected clips [B,D] and texts [K,D] or [B,K,D], got {} and {}", to_string(vs),
          to_string(ts));
-  const Tensor v = l2_normalize(ctx, Value(embedding.data)).data;
-  const Tensor t = l2_normalize(ctx, Value(texts.data)).data;
+  const Tensor v = comparable(ctx, Value(embedding.data)).data;
+  const Tensor t = comparable(ctx, Value(texts.data)).data;
   Tensor result = ctx.empty({clips, count}, Layout::dense);
   for (std::int64_t b = 0; b < clips; ++b) {
     for (std::int64_t k = 0; k < count; ++k) {

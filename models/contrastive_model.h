@@ -18,6 +18,7 @@ struct ContrastiveModelConfig {
   float head_dropout = 0.1f;
   PromptConfig prompt;
   float temperature = 0.05f;
+  bool cosine = true;  // else similarity is the dot product of embeddings as they are
 };
 
 struct EncodedVideo {
@@ -44,7 +45,9 @@ class ContrastiveModel : public Module {
   Value prompt_own(Context& ctx, const Value& texts, std::span<const std::int32_t> text_of_clip,
                    const EncodedVideo& video);
 
-  // For evaluation: cosine similarity / temperature of clips [B,D] and texts [K,D] or [B,K,D] -> [B,K],
+  // Embeddings as their dot product is the model's similarity.
+  Value comparable(Context& ctx, const Value& embeddings) const;
+  // For evaluation: similarity / temperature of clips [B,D] and texts [K,D] or [B,K,D] -> [B,K],
   // dense.
   Tensor logits(Context& ctx, const Value& embedding, const Value& texts);
 

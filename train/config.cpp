@@ -84,7 +84,7 @@ Config Config::from_preset(const std::string& name) {
     if (preset.name != name) continue;
     Config config;
     config.set("preset=" + name);
-    for (const auto& [key, value] : preset.values) config.set(fmt::format("{}={}", key, value));
+    for (const PresetValue& v : preset.values) config.set(fmt::format("{}={}", v.key, v.value));
     return config;
   }
   throw Error(ExitCode::config, "--preset: expected one of {}, got '{}'", fmt::join(names, ", "), name);
@@ -156,6 +156,22 @@ const std::string& Config::text(const std::string& key) const {
   return std::get<std::string>(values_.at(key));
 }
 std::string Config::printed(const std::string& key) const { return print(values_.at(key)); }
+
+std::string Config::source(const std::string& key) const {
+  if (key == "preset") return "--preset";
+  const ConfigKey& k = find_key(key, "source");
+  std::string from = k.source;
+  ConfigValue usual = k.initial;
+  for (const Preset& preset : presets()) {
+    if (preset.name != text("preset")) continue;
+    for (const PresetValue& v : preset.values) {
+      if (v.key != key) continue;
+      from = v.source;
+      usual = parse(k, v.value, "preset");
+    }
+  }
+  return values_.at(key) == usual ? from : "given by hand";
+}
 
 std::string Config::to_toml(const std::vector<std::string>& only) const {
   std::string text, section;

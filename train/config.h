@@ -24,11 +24,17 @@ struct ConfigKey {
 };
 const std::vector<ConfigKey>& config_keys();
 
+struct PresetValue {
+  std::string key, value;  // as --set takes them
+  std::string source;      // who says so
+};
 struct Preset {
   std::string name, doc;
-  std::vector<std::pair<std::string, std::string>> values;  // as --set takes them
+  std::vector<PresetValue> values;
 };
 const std::vector<Preset>& presets();
+// sane, paper and authors: what the paper states, its authors' code does, and we advise.
+std::vector<Preset> paper_presets();
 
 class Config {
  public:
@@ -48,6 +54,8 @@ class Config {
   bool flag(const std::string& key) const;
   const std::string& text(const std::string& key) const;
   std::string printed(const std::string& key) const;  // as TOML writes it
+  // Where the value comes from: the preset's or the default's source, or that it was given by hand.
+  std::string source(const std::string& key) const;
 
   // Every key with its value, or only these; reading it gives an equal configuration.
   std::string to_toml(const std::vector<std::string>& only = {}) const;

@@ -7,6 +7,9 @@ namespace {
 
 constexpr double kMany = 1e9;
 constexpr const char *kPaper = "paper", *kCode = "authors' code", *kOurs = "mg";
+constexpr const char* kTorchvision = "torchvision, Kinetics-400 weights";
+
+const std::vector<std::string> kSamplings{"center", "segment_random", "authors_random"};
 
 ConfigKey integer(std::string key, std::int64_t initial, double low, double high, std::string doc,
                   std::string source = kOurs) {
@@ -42,6 +45,15 @@ std::vector<ConfigKey> video_keys() {
   return {
       integer("video.frames", 32, 1, 512, "frames that the network sees of a clip", kPaper),
       integer("video.size", 112, 8, 512, "height and width of the input, pixels", kCode),
+      integer("video.resize_height", 0, 0, 4096,
+              "frames are resized to this before the crop, bilinear in fp32 and not rounded; 0: not",
+              "torchvision"),
+      integer("video.resize_width", 0, 0, 4096, "the width for it; both or none are 0", "torchvision"),
+      choice("video.scale", "unit", {"unit", "authors_255"},
+             "values of rgb before mean and std: in [0,1], or the authors' 0 to 255", "torchvision"),
+      choice("video.mean", "0.43216,0.394666,0.37645", {},
+             "taken from red, green and blue, then divided by std", kTorchvision),
+      choice("video.std", "0.22803,0.22145,0.216989", {}, "see video.mean", kTorchvision),
       choice("video.input", "rgb", {"rgb", "motion"},
              "rgb; motion: grey and the differences to the frames before and after, which shows movement and "
              "hides who moves",
@@ -53,11 +65,27 @@ std::vector<ConfigKey> video_keys() {
            kCode),
       integer("cache.height", 128, 8, 4096, "height at which frames are cached", "torchvision"),
       integer("cache.width", 171, 8, 4096, "width at which frames are cached", "torchvision"),
-      choice("cache.resize", "bilinear", {"bilinear", "area"},
-             "bilinear without antialiasing as torchvision's, or the mean over the area", "torchvision"),
+      choice("cache.resize", "bilinear", {"bilinear", "area", "ffmpeg"},
+             "bilinear without antialiasing as torchvision's, the mean over the area, or ffmpeg's scale "
+             "filter with "
+             "its default flags (bicubic)",
+             "torchvision"),
       real("cache.fps", 0, 0, 1000, "frames a second that are cached; 0: every frame", kOurs),
+      choice("sampler.train", "segment_random", kSamplings,
+             "frames of a clip in training: the middle one of each of video.frames equal segments; a random "
+             "one of "
+             "each; or as the authors' code draws them, one of each segment of linspace(0, length - 1), "
+             "never the "
+             "last"),
+      choice("sampler.test", "center", kSamplings,
+             "the same in eval, predict and on the val split; random frames follow from the seed"),
+      choice("sampler.short", "nearest_repeat", {"nearest_repeat", "loop", "paper_random"},
+             "clips with fewer frames (authors_random: no more; in training, one more at most): each frame "
+             "repeated, the clip repeated, or random frames with replacement, in order"),
+      choice("augment.crop", "center", {"center", "random"}, "place of the crop in training", kCode),
       real("augment.window", 1, 0.05, 1, "least share of a clip's length that training sees", kCode),
-      real("augment.crop_scale", 1, 0.1, 1, "least side of the random crop, of the largest that fits", kCode),
+      real("augment.crop_scale", 1, 0.1, 1, "a random factor on the crop's sides is from [this, 1 / this]",
+           kCode),
       flag("augment.flip", false, "mirror half of the training clips (changes left and right)", kCode),
       real("augment.brightness", 0, 0, 1, "values times a factor in 1 +- this", kCode),
       real("augment.contrast", 0, 0, 1, "contrast times a factor in 1 +- this", kCode),
@@ -122,6 +150,11 @@ std::vector<ConfigKey> model_keys() {
 std::vector<ConfigKey> contrastive_keys() {
   return {
       real("contrastive.temperature", 0.05, 1e-4, 100, "tau", kPaper),
+      choice("contrastive.similarity", "cosine", {"cosine", "dot"},
+             "of embeddings: with L2 normalisation or without (then / tau, it saturates the softmax)"),
+      choice("contrastive.target", "softmax", {"softmax", "l1"},
+             "the target distribution: softmax(label_scale x positives), or the 0/1 positives by their sum",
+             kCode),
       real("contrastive.label_scale", 10, 0, 1000, "the target is softmax(label_scale x positives)", kCode),
       integer("contrastive.epochs", 30, 1, 100000, "passes over the training clips"),
       integer("contrastive.batch", 32, 2, 65536, "clips a step", kCode),
@@ -130,7 +163,16 @@ std::vector<ConfigKey> contrastive_keys() {
       real("contrastive.lr_head", 1e-3, 0, 10, "learning rate of heads and prompting", kCode),
       real("contrastive.weight_decay", 1e-3, 0, 10, "AdamW's, on everything", kCode),
       real("contrastive.max_norm", 0, 0, kMany, "gradients are clipped to this norm; 0: not", kCode),
-      choice("contrastive.schedule", "constant", {"constant", "cosine"}, "course of the learning rates"),
+      choice("contrastive.schedule", "constant", {"constant", "cosine", "plateau"},
+             "course of the learning rates; plateau: lower them when the loss stops falling, the val split's "
+             "where "
+             "there is one (and eval_every is not 0), or else the epoch's mean"),
+      integer("contrastive.plateau_patience", 1, 0, 100000,
+              "with plateau: epochs without a better loss that are let pass", kCode),
+      real("contrastive.plateau_factor", 0.8, 0, 1, "with plateau: on the learning rates then", kCode),
+      integer(
+          "contrastive.early_stop", 0, 0, 100000,
+          "epochs without a better loss (see schedule) that end the stage, with the last weights; 0: never"),
       real("contrastive.warmup", 0, 0, 1, "share of the steps with linear warm-up"),
       integer("contrastive.eval_every", 1, 0, 100000,
               "epochs between looks at the val split; 0: only at the end"),
@@ -160,8 +202,10 @@ std::vector<ConfigKey> emotion_keys() {
       integer("emotion.layers", 3, 1, 48, "its layers", kCode),
       integer("emotion.heads", 8, 1, 64, "its attention heads; must divide emotion.dim", kCode),
       real("emotion.dropout", 0.1, 0, 0.9, "its dropout"),
-      integer("emotion.max_length", 512, 1, 100000, "gestures a video at most; longer ones keep the last"),
-      real("emotion.token_noise", 0, 0, 1, "share of training gestures replaced by random ones"),
+      choice("emotion.tokens", "classes", {"classes", "wordpieces"},
+             "what it reads: the recognised classes, or the word pieces of their captions"),
+      integer("emotion.max_length", 512, 1, 100000, "tokens a video at most; longer ones keep the last"),
+      real("emotion.token_noise", 0, 0, 1, "share of training tokens replaced by random ones"),
       integer("emotion.epochs", 100, 1, 100000, "passes over the training videos"),
       integer("emotion.batch", 16, 1, 65536, "videos a step"),
       real("emotion.lr", 1e-5, 0, 10, "learning rate", kPaper),

@@ -97,14 +97,14 @@ Evaluation evaluate_emotions(Context& ctx, const RunDirectory& run, GestureModel
                              const GestureData& data, const std::filesystem::path& emotions,
                              const std::string& split, const std::filesystem::path& truth) {
   const std::vector<std::string> names = read_names(run.file("emotions.json"));
-  const auto gestures = static_cast<std::int64_t>(model.classes().size());
+  const GestureTokens tokens = gesture_tokens(run, model.classes());
   EmotionTransformer transformer(
-      emotion_config(run.config(), gestures, static_cast<std::int64_t>(names.size())));
+      emotion_config(run.config(), tokens.kinds, static_cast<std::int64_t>(names.size())));
   load_tensors(named_tensors(transformer), finished_stage(run, "emotion").model,
                run.path().string() + ": emotion");
   auto samples =
       emotion_samples(read_emotions(emotions), names, data.manifest(), recognise_gestures(ctx, model, data),
-                      run.config().integer("emotion.max_length"));
+                      tokens, run.config().integer("emotion.max_length"));
   std::erase_if(samples, [&](const EmotionSample& sample) { return sample.split != split; });
   if (samples.empty()) {
     throw Error(ExitCode::data, "{}: no video is in the split '{}'", emotions.string(), split);

@@ -33,7 +33,9 @@ void encode_clips(Context& ctx, ContrastiveModel& model, const ClipViews& views,
       request.first_sample = static_cast<std::uint32_t>(requested);
       request.augment = views.augment != nullptr;
       request.shuffle_frames = views.shuffle_frames;
-      request.key = views.augment != nullptr ? *views.augment : ctx.random(random_site("shuffle"));
+      // Not of ctx's step: a test sees the same frames whenever it is made, also by a continued run.
+      request.key =
+          views.augment != nullptr ? *views.augment : RandomKey{ctx.seed, 0, random_site("shuffle")};
       views.loader.request(std::move(request));
       requested = end;
     }

@@ -27,7 +27,7 @@ void encode_clips(Context& ctx, ContrastiveModel& model, const ClipViews& views,
                   std::span<const std::int64_t> clips,
                   const std::function<void(const EncodedVideo& video, std::int64_t first)>& take);
 
-// Cosine similarity / temperature of each clip and each text, prompted by the clip where the model prompts:
+// Similarity / temperature of each clip and each text, prompted by the clip where the model prompts:
 // [clips, texts].
 std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, const TemplatedTexts& texts,
                                      const ClipViews& views, std::span<const std::int64_t> clips);

@@ -1,5 +1,5 @@
 // The presets: what each changes of the defaults, which are the paper's and, where it is silent, its
-// authors'.
+// authors'. Those of the paper are in paper_presets.cpp.
 #include "train/config.h"
 
 namespace mg {
@@ -7,6 +7,8 @@ namespace mg {
 namespace {
 
 using Values = std::vector<std::pair<std::string, std::string>>;
+
+constexpr const char* kSmall = "mg: small networks and data, from random weights";
 
 // A text encoder that random weights can train: a dozen captions do not need six layers of 768.
 const Values kSmallText{{"text.dim", "64"},        {"text.hidden_dim", "256"},
@@ -20,6 +22,7 @@ const Values kSmallTraining{{"video.frames", "8"},
                             {"video.input", "motion"},
                             {"video.width", "16"},
                             {"cache.resize", "area"},
+                            {"augment.crop", "random"},
                             {"augment.window", "0.75"},
                             {"augment.crop_scale", "0.85"},
                             {"augment.brightness", "0.2"},
@@ -45,6 +48,13 @@ const Values kSmallTraining{{"video.frames", "8"},
                             {"emotion.lr", "0.002"},
                             {"emotion.schedule", "cosine"}};
 
+Preset small_preset(std::string name, std::string doc, const Values& values) {
+  Preset preset{std::move(name), std::move(doc), {}};
+  preset.values.reserve(values.size());
+  for (const auto& [key, value] : values) preset.values.push_back({key, value, kSmall});
+  return preset;
+}
+
 Values operator+(Values a, const Values& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
@@ -53,59 +63,52 @@ Values operator+(Values a, const Values& b) {
 }  // namespace
 
 const std::vector<Preset>& presets() {
-  static const std::vector<Preset> all{
-      {"nano", "for tests: at most 0.2 GFLOP a clip and training step",
-       kSmallText + Values{{"video.frames", "8"},
-                           {"video.size", "32"},
-                           {"video.input", "motion"},
-                           {"video.width", "8"},
-                           {"video.blocks", "1"},
-                           {"cache.height", "36"},
-                           {"cache.width", "36"},
-                           {"cache.resize", "area"},
-                           {"model.embedding_dim", "32"},
-                           {"contrastive.epochs", "4"},
-                           {"contrastive.batch", "8"},
-                           {"contrastive.lr_video", "0.002"},
-                           {"contrastive.lr_head", "0.002"},
-                           {"contrastive.schedule", "cosine"},
-                           {"classifier.hidden", "32"},
-                           {"classifier.views", "2"},
-                           {"classifier.epochs", "4"},
-                           {"emotion.dim", "16"},
-                           {"emotion.hidden_dim", "32"},
-                           {"emotion.layers", "1"},
-                           {"emotion.heads", "2"},
-                           {"emotion.epochs", "10"},
-                           {"emotion.batch", "4"},
-                           {"emotion.lr", "0.002"}}},
-      {"demo", "for `mgtrain demo`: the synthetic gestures in a few minutes on two cores",
-       kSmallText + kSmallTraining +
-           Values{{"video.size", "48"},
-                  {"video.blocks", "1"},
-                  {"cache.height", "54"},
-                  {"cache.width", "54"},
-                  {"contrastive.epochs", "30"}}},
-      {"mini", "for two processor cores: training from scratch on hundreds of clips in minutes",
-       kSmallText + kSmallTraining +
-           Values{{"video.size", "64"},
-                  {"cache.height", "76"},
-                  {"cache.width", "76"},
-                  {"augment.mixup", "0.4"},
-                  {"contrastive.epochs", "60"}}},
-      {"sane",
-       "the paper's networks with deterministic frames, a cosine schedule and clipped gradients",
-       {{"contrastive.schedule", "cosine"},
-        {"contrastive.warmup", "0.05"},
-        {"contrastive.max_norm", "1"},
-        {"classifier.schedule", "cosine"},
-        {"emotion.lr", "0.0003"},
-        {"emotion.schedule", "cosine"}}},
-      {"paper",
-       "what the paper states",
-       {{"video.size", "224"}, {"cache.height", "256"}, {"cache.width", "342"}}},
-      {"authors", "what the paper's released code does", {}},
-  };
+  static const std::vector<Preset> all = [] {
+    std::vector<Preset> made{
+        small_preset("nano", "for tests: at most 0.2 GFLOP a clip and training step",
+                     kSmallText + Values{{"video.frames", "8"},
+                                         {"video.size", "32"},
+                                         {"video.input", "motion"},
+                                         {"video.width", "8"},
+                                         {"video.blocks", "1"},
+                                         {"cache.height", "36"},
+                                         {"cache.width", "36"},
+                                         {"cache.resize", "area"},
+                                         {"augment.crop", "random"},
+                                         {"model.embedding_dim", "32"},
+                                         {"contrastive.epochs", "4"},
+                                         {"contrastive.batch", "8"},
+                                         {"contrastive.lr_video", "0.002"},
+                                         {"contrastive.lr_head", "0.002"},
+                                         {"contrastive.schedule", "cosine"},
+                                         {"classifier.hidden", "32"},
+                                         {"classifier.views", "2"},
+                                         {"classifier.epochs", "4"},
+                                         {"emotion.dim", "16"},
+                                         {"emotion.hidden_dim", "32"},
+                                         {"emotion.layers", "1"},
+                                         {"emotion.heads", "2"},
+                                         {"emotion.epochs", "10"},
+                                         {"emotion.batch", "4"},
+                                         {"emotion.lr", "0.002"}}),
+        small_preset("demo", "for `mgtrain demo`: the synthetic gestures in a few minutes on two cores",
+                     kSmallText + kSmallTraining +
+                         Values{{"video.size", "48"},
+                                {"video.blocks", "1"},
+                                {"cache.height", "54"},
+                                {"cache.width", "54"},
+                                {"contrastive.epochs", "30"}}),
+        small_preset("mini", "for two processor cores: training from scratch on hundreds of clips in minutes",
+                     kSmallText + kSmallTraining +
+                         Values{{"video.size", "64"},
+                                {"cache.height", "76"},
+                                {"cache.width", "76"},
+                                {"augment.mixup", "0.4"},
+                                {"contrastive.epochs", "60"}}),
+    };
+    for (Preset& preset : paper_presets()) made.push_back(std::move(preset));
+    return made;
+  }();
   return all;
 }
 

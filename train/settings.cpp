@@ -1,6 +1,9 @@
 #include "train/settings.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
 #include <map>
 
 namespace mg {
@@ -31,12 +34,38 @@ PromptConfig prompt_config(const Config& config) {
       .scalar_alpha = config.text("prompt.alpha_shape") == "scalar"};
 }
 
+// Three numbers with commas between them.
+std::array<float, 3> three_numbers(const Config& config, const std::string& key) {
+  const std::string& text = config.text(key);
+  std::array<float, 3> numbers{};
+  const char *at = text.data(), *end = at + text.size();
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto [next, error] = std::from_chars(at, end, numbers[i]);
+    const bool closed = i < 2 ? next != end && *next == ',' : next == end;
+    if (error != std::errc() || !closed || !std::isfinite(numbers[i])) {
+      throw Error(ExitCode::config,
+                  "{} expects three numbers, red, green and blue, as '0.43,0.39,0.38', got '{}'", key, text);
+    }
+    if (i < 2) at = next + 1;
+  }
+  return numbers;
+}
+
+FrameSampling frame_sampling(const Config& config, const std::string& key) {
+  const std::map<std::string, FrameSampling> rules{{"center", FrameSampling::center},
+                                                   {"segment_random", FrameSampling::segment_random},
+                                                   {"authors_random", FrameSampling::authors_random}};
+  return rules.at(config.text(key));
+}
+
 }  // namespace
 
 DecodeSpec decode_spec(const Config& config) {
+  const std::map<std::string, ResizeFilter> filters{
+      {"bilinear", ResizeFilter::bilinear}, {"area", ResizeFilter::area}, {"ffmpeg", ResizeFilter::ffmpeg}};
   return {.height = config.small("cache.height"),
           .width = config.small("cache.width"),
-          .filter = config.text("cache.resize") == "area" ? ResizeFilter::area : ResizeFilter::bilinear,
+          .filter = filters.at(config.text("cache.resize")),
           .fps = config.real("cache.fps")};
 }
 
@@ -44,7 +73,28 @@ InputSpec input_spec(const Config& config) {
   InputSpec input;
   input.frames = config.small("video.frames");
   input.height = input.width = config.small("video.size");
+  input.resize_height = config.small("video.resize_height");
+  input.resize_width = config.small("video.resize_width");
+  if ((input.resize_height == 0) != (input.resize_width == 0)) {
+    throw Error(ExitCode::config,
+                "video.resize_height = {} and video.resize_width = {}: both or none may be 0",
+                input.resize_height, input.resize_width);
+  }
+  input.train_sampling = frame_sampling(config, "sampler.train");
+  input.test_sampling = frame_sampling(config, "sampler.test");
+  const std::map<std::string, ShortClips> short_clips{{"nearest_repeat", ShortClips::nearest_repeat},
+                                                      {"loop", ShortClips::loop},
+                                                      {"paper_random", ShortClips::paper_random}};
+  input.short_clips = short_clips.at(config.text("sampler.short"));
   input.kind = config.text("video.input") == "motion" ? InputKind::motion : InputKind::rgb;
+  input.divisor = config.text("video.scale") == "authors_255" ? 1 : 255;
+  input.mean = three_numbers(config, "video.mean");
+  input.stddev = three_numbers(config, "video.std");
+  for (const float deviation : input.stddev) {
+    if (!(deviation > 0)) {
+      throw Error(ExitCode::config, "video.std expects numbers above 0, got '{}'", config.text("video.std"));
+    }
+  }
   return input;
 }
 
@@ -53,7 +103,8 @@ Augmentation augmentation(const Config& config) {
           .crop_scale = config.single("augment.crop_scale"),
           .flip = config.flag("augment.flip"),
           .brightness = config.single("augment.brightness"),
-          .contrast = config.single("augment.contrast")};
+          .contrast = config.single("augment.contrast"),
+          .random_crop = config.text("augment.crop") == "random"};
 }
 
 ContrastiveModelConfig contrastive_model_config(const Config& config, std::int64_t vocabulary) {
@@ -83,6 +134,7 @@ ContrastiveModelConfig contrastive_model_config(const Config& config, std::int64
                 model.prompt.heads, model.embedding_dim);
   }
   model.temperature = config.single("contrastive.temperature");
+  model.cosine = config.text("contrastive.similarity") == "cosine";
   return model;
 }
 

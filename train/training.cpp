@@ -57,8 +57,7 @@ class Training {
     model.initialize(ctx_.seed);
     load_imported(model);
     ContrastiveStage stage(ctx_, model, tokenizer, data_, classes_, config_);
-    run_stage(stage, ContrastiveStage::options(config_, static_cast<std::int64_t>(train_.size())), run_,
-              ctx_);
+    run_stage(stage, stage.options(), run_, ctx_);
     if (has_val()) gesture_result(GestureMode::similarity);
   }
 
@@ -86,14 +85,14 @@ class Training {
                   names.size());
     }
     run_.keep("emotions.json", names_text(names));
-    const auto gestures = static_cast<std::int64_t>(classes_.size()),
-               emotions = static_cast<std::int64_t>(names.size());
+    const auto emotions = static_cast<std::int64_t>(names.size());
+    const GestureTokens tokens = gesture_tokens(run_, classes_);
     const auto samples =
-        emotion_samples(labels, names, data_.manifest(), recognise_gestures(ctx_, model, data_),
+        emotion_samples(labels, names, data_.manifest(), recognise_gestures(ctx_, model, data_), tokens,
                         config_.integer("emotion.max_length"));
-    EmotionTransformer transformer(emotion_config(config_, gestures, emotions));
+    EmotionTransformer transformer(emotion_config(config_, tokens.kinds, emotions));
     transformer.initialize(ctx_.seed, "emotion");
-    EmotionStage stage(ctx_, transformer, samples, gestures, emotions, config_);
+    EmotionStage stage(ctx_, transformer, samples, tokens.kinds, emotions, config_);
     run_stage(stage, stage.options(), run_, ctx_);
     const bool val =
         std::any_of(samples.begin(), samples.end(), [](const auto& s) { return s.split == "val"; });
@@ -188,6 +187,7 @@ void train_run(const TrainOptions& options, const Config& config) {
   }
   // What is wrong shows before hours of decoding, and before a folder is made.
   RunDirectory::check(options.run, options.resume);
+  input_spec(config);
   contrastive_model_config(config, 1);
   text_templates(config);
   emotion_config(config, 1, 1);

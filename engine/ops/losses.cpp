@@ -28,6 +28,24 @@ Value cross_entropy(Context& ctx, const Value& logits, const Tensor& targets) {
 
 namespace {
 
+// Rows and columns that l1 cannot make a distribution of.
+void check_l1(const Tensor& positives) {
+  for (const bool rows : {true, false}) {
+    const std::int64_t lines = rows ? positives.rows() : positives.channels();
+    const std::int64_t length = rows ? positives.channels() : positives.rows();
+    for (std::int64_t a = 0; a < lines; ++a) {
+      bool any = false;
+      for (std::int64_t b = 0; b < length; ++b) {
+        const float positive = rows ? positives.at(a, b) : positives.at(b, a);
+        expect(positive >= 0, "contrastive_loss: expected positives of at least 0, got {}", positive);
+        any = any || positive > 0;
+      }
+      expect(any, "contrastive_loss: l1 targets need a positive in every row and column, {} {} has none",
+             rows ? "row" : "column", a);
+    }
+  }
+}
+
 // The four vectors of log-sum-exps in one tensor: row and target row [B], column and target column [K].
 ContrastiveNormalisers normalisers(Tensor& storage, std::int64_t clips, std::int64_t texts) {
   float* p = storage.f32();
@@ -52,11 +70,13 @@ Value contrastive_loss(Context& ctx, const Value& v, const Value& t, const Tenso
          counts.size(), total);
   expect(options.temperature > 0, "contrastive_loss: expected a temperature above 0, got {}",
          options.temperature);
+  if (options.target == ContrastiveTarget::l1) check_l1(positives);
   Tensor held = ctx.empty({texts}, Layout::dense, DType::i32);
   std::copy(counts.begin(), counts.end(), held.as<std::int32_t>());
   Tensor loss = ctx.empty({1}, Layout::dense), norms = ctx.empty({2 * (clips + texts)}, Layout::dense);
   ContrastiveProblem problem{v.data.view(),           t.data.view(),       positives.view(),
-                             held.as<std::int32_t>(), options.temperature, options.label_scale};
+                             held.as<std::int32_t>(), options.temperature, options.label_scale,
+                             options.target};
   ctx.run([&](auto& s) {
     contrastive_loss_forward({problem, loss.f32(), normalisers(norms, clips, texts)}, s);
   });

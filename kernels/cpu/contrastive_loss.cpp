@@ -34,9 +34,11 @@ struct Pairs {
     for_each_vector(dim, [&](std::int64_t d, auto lanes) { sum += lanes.load(a + d) * lanes.load(b + d); });
     return static_cast<double>(sum_lanes(sum)) / static_cast<double>(p.temperature);
   }
+  // What the target is the softmax of: minus infinity where l1's is 0.
   double label(std::int64_t i, std::int64_t k) const {
-    return static_cast<double>(p.label_scale) *
-           static_cast<double>(p.positives.f32()[i * p.positives.pitch + k]);
+    const auto positive = static_cast<double>(p.positives.f32()[i * p.positives.pitch + k]);
+    return p.target == ContrastiveTarget::l1 ? std::log(positive)
+                                             : static_cast<double>(p.label_scale) * positive;
   }
 };
 
@@ -80,8 +82,9 @@ void contrastive_loss_forward(const ContrastiveLossForward& args, CpuStream& str
     const double target_lse = log_sum_exp(count, label, weight);
     double divergence = 0;
     for (std::int64_t n = 0; n < count; ++n) {
-      const double log_target = label(n) - target_lse;
-      divergence += weight(n) * std::exp(log_target) * (log_target - (similarity[n] - lse));
+      const double log_target = label(n) - target_lse, target = std::exp(log_target);
+      if (target == 0) continue;  // 0 log 0 = 0
+      divergence += weight(n) * target * (log_target - (similarity[n] - lse));
     }
     (is_row ? out.row : out.column)[fixed] = static_cast<float>(lse);
     (is_row ? out.target_row : out.target_column)[fixed] = static_cast<float>(target_lse);

@@ -137,6 +137,51 @@ TEST_CASE("a run that is killed again and again ends with the weights of one tha
   CHECK(final_weights(run) == final_weights(whole));
 }
 
+TEST_CASE("the authors' choices train, resume to the bit, and give one result for their random tests") {
+  const DataSet& data = synthetic_data();
+  std::vector<std::string> authors{"--resume"};
+  for (const char* choice :
+       {"cache.resize=ffmpeg", "video.input=rgb", "video.resize_height=40", "video.resize_width=44",
+        "video.scale=authors_255", "sampler.train=authors_random", "sampler.test=authors_random",
+        "sampler.short=paper_random", "augment.crop=center", "contrastive.similarity=dot",
+        "contrastive.target=l1", "contrastive.schedule=plateau", "contrastive.plateau_patience=0",
+        "contrastive.early_stop=2", "contrastive.epochs=8", "contrastive.temperature=4",
+        "emotion.tokens=wordpieces", "checkpoint.every=3"}) {
+    authors.insert(authors.end(), {"--set", choice});
+  }
+  const fs::path whole = data.folder / "authors", cut = data.folder / "authors_cut";
+  const Output trained = mgtrain(train_arguments(whole, authors));
+  REQUIRE_MESSAGE(trained.code == 0, trained.err);
+  const auto begun = [&] { return fs::exists(cut / "ckpt/contrastive/step_6"); };
+  CHECK(mgtrain_signalled(train_arguments(cut, authors), begun, SIGKILL).code == 128 + SIGKILL);
+  REQUIRE(mgtrain(train_arguments(cut, authors)).code == 0);
+  CHECK(final_weights(cut) == final_weights(whole));
+  for (const char* result : {"contrastive-val.json", "classifier-val.json", "emotion-val.json"}) {
+    CAPTURE(result);
+    CHECK(read_json(cut / "results" / result) == read_json(whole / "results" / result));
+  }
+  const auto figures = [&](const fs::path& run) {
+    const Output eval =
+        mgtrain({"eval", "--run", run, "--manifest", data.manifest, "--json", run / "e.json"});
+    CHECK_MESSAGE(eval.code == 0, eval.err);
+    return read_json(run / "e.json");
+  };
+  CHECK(figures(whole) == figures(cut));
+}
+
+TEST_CASE("info says where each value of a preset comes from") {
+  const Output info = mgtrain({"info", "--preset", "authors", "--set", "cache.fps=25"});
+  REQUIRE(info.code == 0);
+  const auto line_of = [&](const std::string& key) {
+    const auto at = info.out.find("  " + key + " ");
+    return at == std::string::npos ? "" : info.out.substr(at, info.out.find('\n', at) - at);
+  };
+  CHECK(line_of("video.scale").find("authors_255") != std::string::npos);
+  CHECK(line_of("video.scale").find("(source: authors' code: 0 to 255") != std::string::npos);
+  CHECK(line_of("video.width").find("(source: torchvision)") != std::string::npos);
+  CHECK(line_of("cache.fps").find("(source: given by hand)") != std::string::npos);
+}
+
 TEST_CASE("a run is not continued on other data") {
   const fs::path run = synthetic_data().folder / "other_data";
   fs::copy(whole_run(), run, fs::copy_options::recursive);

@@ -285,6 +285,55 @@ TEST_CASE("loader: each frame of a sample has a draw of its own") {
   CHECK(*std::max_element(equal_pairs.begin(), equal_pairs.end()) < 20);  // 4 of 40 are expected
 }
 
+TEST_CASE("loader: training and tests sample frames as they are told, by the key alone") {
+  // Every pixel of frame t is t; one clip of 13 frames, and one of wanted + 1.
+  const auto counted = [](int count) {
+    Frames frames{count, 12, 10, 25, {}};
+    for (int t = 0; t < count; ++t)
+      frames.rgb.insert(frames.rgb.end(), frames.frame_bytes(), static_cast<std::uint8_t>(t));
+    return frames;
+  };
+  const MemoryFrames source({counted(13), counted(7)});
+  InputSpec input = small_input();  // six frames
+  input.mean = {0, 0, 0};
+  input.stddev = {1, 1, 1};
+  input.test_sampling = FrameSampling::authors_random;
+  input.short_clips = ShortClips::loop;
+  const auto numbers = [&](std::int64_t clip, bool augment, std::uint32_t step) {
+    BatchRequest r = request_of({clip}, step);
+    r.augment = augment;
+    const Tensor frames = load(source, input, {}, r).frames;
+    std::vector<std::int64_t> all;
+    for (std::int64_t t = 0; t < 6; ++t) all.push_back(std::lround(value_at(frames, 0, t, 0, 0, 0) * 255));
+    return all;
+  };
+  std::set<std::vector<std::int64_t>> tests, trainings;
+  bool last_frame = false;
+  for (std::uint32_t step = 0; step < 60; ++step) {
+    const auto test = numbers(0, false, step), training = numbers(0, true, step);
+    CHECK(test == numbers(0, false, step));
+    for (std::size_t i = 0; i < 6; ++i) {
+      CHECK(test[i] / 2 == static_cast<std::int64_t>(i));  // segments of two: [0, 2), ... [10, 12)
+    }
+    last_frame = last_frame || training.back() == 12;
+    tests.insert(test);
+    trainings.insert(training);
+  }
+  CHECK(tests.size() > 30);
+  CHECK(trainings.size() > 30);
+  CHECK(last_frame);  // segment_random reaches it
+  // Seven frames are short of eight in training, but not in a test.
+  input.train_sampling = FrameSampling::authors_random;
+  CHECK(numbers(1, true, 0) == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5});
+  input.short_clips = ShortClips::paper_random;
+  std::set<std::vector<std::int64_t>> shorts;
+  for (std::uint32_t step = 0; step < 20; ++step) {
+    shorts.insert(numbers(1, true, step));
+    CHECK(numbers(1, false, step) == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5});
+  }
+  CHECK(shorts.size() > 10);
+}
+
 TEST_CASE("loader: shuffled frames are a permutation of the sampled ones") {
   const MemoryFrames source = some_clips();
   const InputSpec input = small_input();

@@ -243,7 +243,8 @@ inline OpCase cross_entropy_case(std::int64_t rows, std::int64_t classes) {
 
 // Clip i carries text pair_text[i]; the reference writes out all B x B pairs with the text repeated.
 inline OpCase contrastive_case(std::vector<std::int32_t> pair_text, std::int64_t texts, std::int64_t dim,
-                               bool prompted, bool soft) {
+                               bool prompted, bool soft,
+                               ContrastiveTarget target = ContrastiveTarget::softmax) {
   const auto clips = static_cast<std::int64_t>(pair_text.size());
   auto positive = [=](std::int64_t i, std::int64_t k) {
     const float on = pair_text[static_cast<std::size_t>(i)] == k ? 1.0f : 0.0f;
@@ -257,7 +258,7 @@ inline OpCase contrastive_case(std::vector<std::int32_t> pair_text, std::int64_t
       ++counts[static_cast<std::size_t>(pair_text[static_cast<std::size_t>(i)])];
       for (std::int64_t k = 0; k < texts; ++k) positives.f32()[i * positives.pitch() + k] = positive(i, k);
     }
-    return contrastive_loss(ctx, in[0], in[1], positives, counts, {kTemperature, 10});
+    return contrastive_loss(ctx, in[0], in[1], positives, counts, {kTemperature, 10, target});
   };
   auto reference = [=](const auto& in) {
     using Real = typename std::decay_t<decltype(in[0])>::value_type;
@@ -271,7 +272,9 @@ inline OpCase contrastive_case(std::vector<std::int32_t> pair_text, std::int64_t
           s[i * n + j] += in[0][i * static_cast<std::size_t>(dim) + d] *
                           in[1][text * static_cast<std::size_t>(dim) + d] / static_cast<Real>(kTemperature);
         }
-        label[i * n + j] = 10 * static_cast<Real>(positive(static_cast<std::int64_t>(i), pair_text[j]));
+        // Before it is divided by its sum.
+        const auto on = static_cast<Real>(positive(static_cast<std::int64_t>(i), pair_text[j]));
+        label[i * n + j] = target == ContrastiveTarget::l1 ? on : std::exp(10 * on);
       }
     }
     Real loss = 0;
@@ -281,21 +284,21 @@ inline OpCase contrastive_case(std::vector<std::int32_t> pair_text, std::int64_t
         Real sum = 0, target_sum = 0;
         for (std::size_t b = 0; b < n; ++b) {
           sum += std::exp(s[at(a, b)]);
-          target_sum += std::exp(label[at(a, b)]);
+          target_sum += label[at(a, b)];
         }
         for (std::size_t b = 0; b < n; ++b) {
-          const Real log_target = label[at(a, b)] - std::log(target_sum);
-          loss +=
-              std::exp(log_target) * (log_target - (s[at(a, b)] - std::log(sum))) / static_cast<Real>(2 * n);
+          const Real share = label[at(a, b)] / target_sum;
+          if (share == 0) continue;
+          loss += share * (std::log(share) - (s[at(a, b)] - std::log(sum))) / static_cast<Real>(2 * n);
         }
       }
     }
     return std::vector<Real>{loss};
   };
   const Shape t = prompted ? Shape{clips, texts, dim} : Shape{texts, dim};
-  return op_case(
-      fmt::format("contrastive_loss {} clips {} texts prompted {} soft {}", clips, texts, prompted, soft),
-      {{clips, dim}, t}, {false, false}, op, reference);
+  return op_case(fmt::format("contrastive_loss {} clips {} texts prompted {} soft {} l1 {}", clips, texts,
+                             prompted, soft, target == ContrastiveTarget::l1),
+                 {{clips, dim}, t}, {false, false}, op, reference);
 }
 
 inline std::vector<OpCase> op_cases() {
@@ -353,6 +356,10 @@ inline std::vector<OpCase> op_cases() {
       contrastive_case({0, 1, 2, 3, 4}, 5, 33, false, false),
       contrastive_case({2, 0, 2, 1, 2, 0, 3}, 4, 16, false, true),
       contrastive_case({2, 0, 2, 1, 2, 0, 3}, 4, 21, true, false),
+      contrastive_case({0}, 1, 3, false, false, ContrastiveTarget::l1),
+      contrastive_case({0, 1, 2, 3, 4}, 5, 33, false, false, ContrastiveTarget::l1),
+      contrastive_case({2, 0, 2, 1, 2, 0, 3}, 4, 16, false, true, ContrastiveTarget::l1),
+      contrastive_case({2, 0, 2, 1, 2, 0, 3}, 4, 21, true, true, ContrastiveTarget::l1),
   };
   return cases;
 }

@@ -109,6 +109,16 @@ TEST_CASE("contrastive targets: the published values") {
   v.fill_zero();
   CHECK(contrastive_loss(ctx, {v}, {t}, positives, counts, {0.1f, 10}).data.at(0) ==
         doctest::Approx(std::log(32.0) - entropy).epsilon(1e-6));
+  // l1 makes a one-hot of it, whose entropy is 0, at any label scale.
+  CHECK(contrastive_loss(ctx, {v}, {t}, positives, counts, {0.1f, 3, ContrastiveTarget::l1}).data.at(0) ==
+        doctest::Approx(std::log(32.0)).epsilon(1e-6));
+  positives.f32()[5 * 32 + 5] = 0;
+  CHECK_THROWS_WITH_AS(contrastive_loss(ctx, {v}, {t}, positives, counts, {0.1f, 10, ContrastiveTarget::l1}),
+                       "contrastive_loss: l1 targets need a positive in every row and column, row 5 has none",
+                       Error);
+  positives.f32()[5 * 32 + 6] = 1;
+  CHECK_THROWS_WITH_AS(contrastive_loss(ctx, {v}, {t}, positives, counts, {0.1f, 10, ContrastiveTarget::l1}),
+                       doctest::Contains("column 5 has none"), Error);
 }
 
 TEST_CASE("operations name what they expected and what came") {

@@ -101,6 +101,28 @@ TEST_CASE("The first stage's loss and gradients are PyTorch's in all kinds of pr
   }
 }
 
+TEST_CASE("Similarity is that of directions, or the dot product of embeddings as they are") {
+  Context ctx(CpuStream(1));
+  ContrastiveModelConfig config = small_model();
+  const Tensor v = hashed_tensor(ctx, "v", {3, 32}), t = hashed_tensor(ctx, "t", {4, 32});
+  const auto dot = [](const Tensor& a, std::int64_t i, const Tensor& b, std::int64_t j) {
+    double sum = 0;
+    for (std::int64_t d = 0; d < 32; ++d) sum += double{a.at(i, d)} * b.at(j, d);
+    return sum;
+  };
+  for (const bool cosine : {true, false}) {
+    config.cosine = cosine;
+    ContrastiveModel model(config);
+    const Tensor logits = model.logits(ctx, v, t);
+    for (std::int64_t i = 0; i < 3; ++i) {
+      for (std::int64_t k = 0; k < 4; ++k) {
+        const double length = cosine ? std::sqrt(dot(v, i, v, i) * dot(t, k, t, k)) : 1;
+        CHECK(logits.at(i, k) == doctest::Approx(dot(v, i, t, k) / length / 0.05).epsilon(1e-5));
+      }
+    }
+  }
+}
+
 TEST_CASE("The contrastive model's parameters have the names of the released code") {
   const nlohmann::json golden = test::read_golden("gradients_xclip.json");
   ContrastiveModel model(test::model_config(golden["sizes"], golden["cases"][0]));

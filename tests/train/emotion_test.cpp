@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include "engine/file.h"
+#include "temporary_folder.h"
 #include "train/classes.h"
 #include "train/stages/emotion_stage.h"
 
@@ -17,6 +19,12 @@ Clip clip(const std::string& video, std::int64_t first, const std::string& split
   return c;
 }
 
+GestureTokens classes_as_tokens(std::int32_t count) {
+  GestureTokens tokens{count, {}};
+  for (std::int32_t k = 0; k < count; ++k) tokens.of_class.push_back({k});
+  return tokens;
+}
+
 }  // namespace
 
 TEST_CASE("a video's gestures come in time order, without those that could not be decoded") {
@@ -29,21 +37,51 @@ TEST_CASE("a video's gestures come in time order, without those that could not b
   labels.videos = {{2, "b", "sad", "", ""}, {3, "a", "glad", "", ""}, {4, "nobody", "sad", "", "test"}};
   const std::vector<std::string> emotions = distinct_emotions(labels);
   CHECK(emotions == std::vector<std::string>{"glad", "sad"});
-  const auto samples = emotion_samples(labels, emotions, manifest, {5, 1, 3, 0, -1, 7}, 10);
+  const GestureTokens classes = classes_as_tokens(8);
+  const auto samples = emotion_samples(labels, emotions, manifest, {5, 1, 3, 0, -1, 7}, classes, 10);
   REQUIRE(samples.size() == 3);
-  CHECK(samples[0].gestures == std::vector<std::int32_t>{3, 5});
+  CHECK(samples[0].tokens == std::vector<std::int32_t>{3, 5});
   CHECK(samples[0].split == "val");
   CHECK(samples[0].emotion == 1);
-  CHECK(samples[1].gestures == std::vector<std::int32_t>{0, 1});
-  CHECK(samples[2].gestures.empty());
+  CHECK(samples[1].tokens == std::vector<std::int32_t>{0, 1});
+  CHECK(samples[2].tokens.empty());
   CHECK(samples[2].split == "test");
-  CHECK(emotion_samples(labels, emotions, manifest, {5, 1, 3, 0, 2, 7}, 2)[0].gestures ==
+  CHECK(emotion_samples(labels, emotions, manifest, {5, 1, 3, 0, 2, 7}, classes, 2)[0].tokens ==
         std::vector<std::int32_t>{2, 5});
-  CHECK_THROWS_WITH_AS(emotion_samples(labels, {"glad"}, manifest, {5, 1, 3, 0, 2, 7}, 2),
+  CHECK_THROWS_WITH_AS(emotion_samples(labels, {"glad"}, manifest, {5, 1, 3, 0, 2, 7}, classes, 2),
                        doctest::Contains("e.csv:2: emotion 'sad'"), Error);
   manifest.clips[0].split = "train";
-  CHECK_THROWS_WITH_AS(emotion_samples(labels, emotions, manifest, {5, 1, 3, 0, 2, 7}, 2),
+  CHECK_THROWS_WITH_AS(emotion_samples(labels, emotions, manifest, {5, 1, 3, 0, 2, 7}, classes, 2),
                        doctest::Contains("e.csv:2: video 'b' has no split"), Error);
+}
+
+TEST_CASE("gestures are read as classes, or as the word pieces of their captions") {
+  const test::TemporaryFolder folder;
+  const std::vector<GestureClass> gestures{{"a", "touch ear"}, {"b", ""}, {"c", "ear, touched"}};
+  const std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\ntouch\near\n##ed\n,\n";
+  write_whole_file(folder / "vocab.txt", vocabulary);
+  Config config;
+  write_whole_file(folder / "config.toml", config.to_toml());
+  const GestureTokens classes = gesture_tokens(RunDirectory(folder.path), gestures);
+  CHECK(classes.kinds == 3);
+  CHECK(classes.of_class == std::vector<std::vector<std::int32_t>>{{0}, {1}, {2}});
+  config.set("emotion.tokens=wordpieces");
+  write_whole_file(folder / "config.toml", config.to_toml());
+  const GestureTokens pieces = gesture_tokens(RunDirectory(folder.path), gestures);
+  CHECK(pieces.kinds == 8);
+  CHECK(pieces.of_class == std::vector<std::vector<std::int32_t>>{{4, 5}, {}, {5, 7, 4, 6}});
+
+  Manifest manifest;
+  manifest.clips = {clip("v", 0, "train"), clip("v", 10, "train"), clip("v", 20, "train"),
+                    clip("w", 0, "train")};
+  EmotionLabels labels;
+  labels.videos = {{2, "v", "sad", "", ""}, {3, "w", "sad", "", ""}};
+  const auto samples = emotion_samples(labels, {"sad"}, manifest, {2, 1, 0, 1}, pieces, 100);
+  CHECK(samples[0].tokens == std::vector<std::int32_t>{5, 7, 4, 6, 4, 5});
+  CHECK(samples[1].tokens.empty());
+  // The last tokens, not the last gestures.
+  CHECK(emotion_samples(labels, {"sad"}, manifest, {2, 1, 0, 1}, pieces, 3)[0].tokens ==
+        std::vector<std::int32_t>{6, 4, 5});
 }
 
 TEST_CASE("classes are the sorted labels, and an unknown one is named with its line") {

@@ -51,7 +51,9 @@ class SmallStage : public Stage {
   std::optional<StageFigures> evaluate(std::int64_t epoch, bool last) override {
     evaluated.push_back(epoch);
     CHECK(last == (epoch + 1 == kEpochs));
-    return StageFigures{50, 100};
+    StageFigures figures{50, 100};
+    if (!val_losses.empty()) figures.loss = val_losses.at(static_cast<std::size_t>(epoch));
+    return figures;
   }
   std::vector<float> weights() {
     std::vector<float> all;
@@ -63,6 +65,7 @@ class SmallStage : public Stage {
 
   std::vector<std::int64_t> prefetched, evaluated;
   std::vector<std::vector<std::int64_t>> seen;
+  std::vector<double> val_losses;  // of each epoch; empty: none is told
   std::int64_t fail_at = -1;
   bool explode = false;
 
@@ -153,6 +156,77 @@ TEST_CASE(
     }
     CHECK(lines == 24);
     CHECK(steps.size() == 24);
+  }
+}
+
+TEST_CASE("a watched stage lowers its rates and ends early, and is cut off without a trace") {
+  test::TemporaryFolder folder;
+  Config config;
+  config.set("checkpoint.every=1");
+  Context ctx{CpuStream(1)};
+  struct Case {
+    const char* name;
+    bool val;
+    std::int64_t steps;  // until it ends
+  };
+  // Of val: best in epoch 2, then twice no better: ends after epoch 4 of 6. Of training: to the end.
+  for (const Case& c : {Case{"val", true, 16}, Case{"training", false, 24}}) {
+    CAPTURE(c.name);
+    StageOptions options = kOptions;
+    options.schedule = Schedule::constant;
+    options.watch = {.val = c.val, .factor = 0.1, .patience = 0, .stop_after = c.val ? 2 : 0};
+    const std::vector<double> val_losses =
+        c.val ? std::vector<double>{2, 1, 1.5, 1.2, 0.5, 0.4} : std::vector<double>{};
+    SmallStage whole(ctx);
+    whole.val_losses = val_losses;
+    const auto whole_path = folder / c.name;
+    {
+      RunDirectory run(whole_path, config, false);
+      run_stage(whole, options, run, ctx);
+      CHECK(is_finished(run, "small"));
+      const auto state = finished_stage(run, "small").state;
+      CHECK(state["step"] == c.steps);
+      CHECK(state["stopped_early"] == c.val);
+      if (c.val) CHECK(state["watch"]["lr_factor"].get<double>() == doctest::Approx(0.01));
+      // Nothing is left to do.
+      SmallStage again(ctx);
+      again.val_losses = val_losses;
+      run_stage(again, options, run, ctx);
+      CHECK(again.seen.empty());
+      CHECK(again.weights() == whole.weights());
+    }
+    CHECK(whole.seen.size() == static_cast<std::size_t>(c.steps));
+    if (c.val) {
+      const auto lines = metrics(whole_path);
+      const auto rate_of = [&](std::int64_t step) {
+        for (const auto& line : lines) {
+          if (line["kind"] == "train" && line["step"] == step) return line["lr"].get<double>();
+        }
+        return 0.0;
+      };
+      CHECK(rate_of(12) == doctest::Approx(0.05));
+      CHECK(rate_of(13) == doctest::Approx(0.005));
+      CHECK(std::count_if(lines.begin(), lines.end(),
+                          [](const auto& l) { return l["kind"] == "eval" && l["loss"] == 1.2; }) == 1);
+    }
+    for (std::int64_t cut = 1; cut < c.steps; cut += 3) {
+      CAPTURE(cut);
+      const auto path = folder / (c.name + std::to_string(cut));
+      {
+        RunDirectory run(path, config, false);
+        SmallStage stage(ctx);
+        stage.val_losses = val_losses;
+        stage.fail_at = cut;
+        CHECK_THROWS_AS(run_stage(stage, options, run, ctx), Error);
+      }
+      RunDirectory run(path, config, true);
+      SmallStage stage(ctx);
+      stage.val_losses = val_losses;
+      run_stage(stage, options, run, ctx);
+      CHECK(stage.seen.size() == static_cast<std::size_t>(c.steps - cut));
+      CHECK(stage.weights() == whole.weights());
+      CHECK(finished_stage(run, "small").state == finished_stage(RunDirectory(whole_path), "small").state);
+    }
   }
 }
 

@@ -31,8 +31,8 @@ struct InfoCommand {
     for (const ConfigKey& key : config_keys()) {
       std::string range;
       if (!key.choices.empty()) range = fmt::format(" [{}]", fmt::join(key.choices, ", "));
-      std::printf("  %-28s %-12s %s%s (default: %s)\n", key.key.c_str(), c.printed(key.key).c_str(),
-                  key.doc.c_str(), range.c_str(), key.source.c_str());
+      std::printf("  %-28s %-12s %s%s (source: %s)\n", key.key.c_str(), c.printed(key.key).c_str(),
+                  key.doc.c_str(), range.c_str(), c.source(key.key).c_str());
     }
   }
 

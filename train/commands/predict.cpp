@@ -51,6 +51,7 @@ struct PredictCommand {
     const RunDirectory directory(run);
     const std::vector<std::string> texts = labels.empty() ? std::vector<std::string>() : read_texts(labels);
     Context ctx{CpuStream(threads.value_or(0))};
+    ctx.seed = static_cast<std::uint64_t>(directory.config().integer("seed"));
     GestureModel model(directory, ctx);
     const Config& config = model.config();
     const MemoryFrames frames = decode(decode_spec(config));

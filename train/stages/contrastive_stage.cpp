@@ -81,12 +81,19 @@ ContrastiveStage::ContrastiveStage(Context& ctx, ContrastiveModel& model, const 
       val_loader_(data.frames(), input_spec(config), augmentation(config), loader_threads(config),
                   ctx.arena) {}
 
-StageOptions ContrastiveStage::options(const Config& config, std::int64_t samples) {
-  return {.samples = samples,
-          .batch = config.integer("contrastive.batch"),
-          .epochs = config.integer("contrastive.epochs"),
-          .schedule = schedule(config, "contrastive"),
-          .warmup = config.real("contrastive.warmup")};
+StageOptions ContrastiveStage::options() const {
+  StageOptions options{.samples = static_cast<std::int64_t>(train_.size()),
+                       .batch = config_.integer("contrastive.batch"),
+                       .epochs = config_.integer("contrastive.epochs"),
+                       .schedule = schedule(config_, "contrastive"),
+                       .warmup = config_.real("contrastive.warmup")};
+  options.watch.val = !val_.empty() && config_.integer("contrastive.eval_every") > 0;
+  options.watch.stop_after = config_.small("contrastive.early_stop");
+  if (config_.text("contrastive.schedule") == "plateau") {
+    options.watch.factor = config_.real("contrastive.plateau_factor");
+    options.watch.patience = config_.small("contrastive.plateau_patience");
+  }
+  return options;
 }
 
 Mix ContrastiveStage::mix_of(const StepPlan& plan) const {
@@ -190,10 +197,12 @@ Value ContrastiveStage::loss_of(const EncodedVideo& video, const std::vector<Cap
   const Value text =
       own ? model_.prompt_own(ctx_, encoded, captions.of_clip, video) : model_.prompt(ctx_, encoded, video);
   const BatchCaptions compared = own ? caption_of_each(clips) : captions;
-  return contrastive_loss(ctx_, l2_normalize(ctx_, video.embedding), l2_normalize(ctx_, text),
+  const bool l1 = config_.text("contrastive.target") == "l1";
+  return contrastive_loss(ctx_, model_.comparable(ctx_, video.embedding), model_.comparable(ctx_, text),
                           positives(ctx_, clips, compared, mix), compared.counts,
                           {.temperature = config_.single("contrastive.temperature"),
-                           .label_scale = config_.single("contrastive.label_scale")});
+                           .label_scale = config_.single("contrastive.label_scale"),
+                           .target = l1 ? ContrastiveTarget::l1 : ContrastiveTarget::softmax});
 }
 
 double ContrastiveStage::forward_backward(const StepPlan& plan) {
@@ -212,11 +221,20 @@ std::optional<StageFigures> ContrastiveStage::evaluate(std::int64_t epoch, bool 
   if (val_.empty() || !(last || (every > 0 && (epoch + 1) % every == 0))) return {};
   const ClipViews views{.loader = val_loader_, .batch = config_.integer("contrastive.batch")};
   const std::vector<std::int32_t> targets = select(labels_, val_);
-  const std::vector<float> scores = similarity_scores(ctx_, model_, class_texts_, views, val_);
+  const Value class_texts = encode_text(ctx_, model_, class_texts_);
+  std::vector<float> scores;
+  double loss = 0;
+  encode_clips(ctx_, model_, views, val_, [&](const EncodedVideo& video, std::int64_t first) {
+    const Tensor logits = model_.logits(ctx_, video.embedding, model_.prompt(ctx_, class_texts, video));
+    scores.insert(scores.end(), logits.f32(), logits.f32() + logits.count());
+    const std::int64_t count = video.embedding.shape()[0];
+    const auto begin = val_.begin() + first;
+    loss += static_cast<double>(count) * loss_of(video, captioned({begin, begin + count}), {}).data.at(0);
+  });
   const Classification c = classify(
       scores, targets,
       std::vector<std::string>(static_cast<std::size_t>(class_texts_.tokens.count / class_texts_.templates)));
-  return StageFigures{c.top1, c.top5};
+  return StageFigures{c.top1, c.top5, loss / static_cast<double>(val_.size())};
 }
 
 }  // namespace mg

@@ -47,7 +47,7 @@ class ContrastiveStage : public Stage {
   ContrastiveStage(Context& ctx, ContrastiveModel& model, const WordPiece& tokenizer, const GestureData& data,
                    const std::vector<GestureClass>& classes, const Config& config);
 
-  static StageOptions options(const Config& config, std::int64_t samples);
+  StageOptions options() const;
   const std::string& name() const override { return name_; }
   std::vector<NamedTensor> model() override { return named_tensors(model_); }
   AdamW& optimizer() override { return optimizer_; }

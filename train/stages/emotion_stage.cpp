@@ -7,6 +7,7 @@
 #include <set>
 
 #include "engine/nearest_name.h"
+#include "models/wordpiece.h"
 #include "train/metrics.h"
 #include "train/settings.h"
 #include "train/stages/classifier_stage.h"
@@ -16,6 +17,7 @@ namespace mg {
 namespace {
 
 constexpr std::size_t kVideosAtOnce = 32;
+constexpr std::size_t kMaxCaptionTokens = 100'000;  // of one gesture: all, but for a damaged file
 
 // The clips of each recording, by start.
 std::map<std::string, std::vector<std::size_t>> clips_by_video(const Manifest& manifest) {
@@ -51,10 +53,26 @@ std::vector<std::string> distinct_emotions(const EmotionLabels& labels) {
   return {emotions.begin(), emotions.end()};
 }
 
+GestureTokens gesture_tokens(const RunDirectory& run, const std::vector<GestureClass>& classes) {
+  GestureTokens tokens;
+  if (run.config().text("emotion.tokens") == "classes") {
+    tokens.kinds = static_cast<std::int64_t>(classes.size());
+    for (std::int32_t k = 0; k < tokens.kinds; ++k) tokens.of_class.push_back({k});
+    return tokens;
+  }
+  const WordPiece pieces = WordPiece::load(run.file("vocab.txt"));
+  tokens.kinds = static_cast<std::int64_t>(pieces.size());
+  for (const GestureClass& gesture : classes) {
+    const std::vector<std::int32_t> ids = pieces.encode(gesture.caption, kMaxCaptionTokens);
+    tokens.of_class.emplace_back(ids.begin() + 1, ids.end() - 1);  // without [CLS] and [SEP]
+  }
+  return tokens;
+}
+
 std::vector<EmotionSample> emotion_samples(const EmotionLabels& labels,
                                            const std::vector<std::string>& emotions, const Manifest& manifest,
                                            const std::vector<std::int32_t>& gestures,
-                                           std::int64_t max_length) {
+                                           const GestureTokens& tokens, std::int64_t max_length) {
   auto videos = clips_by_video(manifest);
   std::vector<EmotionSample> samples;
   for (const VideoEmotion& row : labels.videos) {
@@ -65,13 +83,15 @@ std::vector<EmotionSample> emotion_samples(const EmotionLabels& labels,
     }
     EmotionSample sample{.video = row.video,
                          .split = split_of(row, labels, manifest, videos[row.video]),
-                         .gestures = {},
+                         .tokens = {},
                          .emotion = static_cast<std::int32_t>(found - emotions.begin())};
     for (std::size_t clip : videos[row.video]) {
-      if (gestures[clip] >= 0) sample.gestures.push_back(gestures[clip]);
+      if (gestures[clip] < 0) continue;
+      const auto& more = tokens.of_class[static_cast<std::size_t>(gestures[clip])];
+      sample.tokens.insert(sample.tokens.end(), more.begin(), more.end());
     }
-    const auto excess = static_cast<std::int64_t>(sample.gestures.size()) - max_length;
-    if (excess > 0) sample.gestures.erase(sample.gestures.begin(), sample.gestures.begin() + excess);
+    const auto excess = static_cast<std::int64_t>(sample.tokens.size()) - max_length;
+    if (excess > 0) sample.tokens.erase(sample.tokens.begin(), sample.tokens.begin() + excess);
     samples.push_back(std::move(sample));
   }
   return samples;
@@ -91,7 +111,7 @@ std::vector<float> emotion_scores(Context& ctx, EmotionTransformer& model,
   for (std::size_t first = 0; first < samples.size(); first += kVideosAtOnce) {
     std::vector<std::vector<std::int32_t>> sequences;
     for (std::size_t i = first; i < std::min(samples.size(), first + kVideosAtOnce); ++i) {
-      sequences.push_back(samples[i].gestures);
+      sequences.push_back(samples[i].tokens);
     }
     const Tensor logits = model.forward(ctx, sequences).data;
     for (std::int64_t r = 0; r < logits.rows(); ++r) {
@@ -103,10 +123,10 @@ std::vector<float> emotion_scores(Context& ctx, EmotionTransformer& model,
 }
 
 EmotionStage::EmotionStage(Context& ctx, EmotionTransformer& model, const std::vector<EmotionSample>& samples,
-                           std::int64_t gestures, std::int64_t emotions, const Config& config)
+                           std::int64_t token_kinds, std::int64_t emotions, const Config& config)
     : ctx_(ctx),
       model_(model),
-      gestures_(gestures),
+      token_kinds_(token_kinds),
       emotions_(emotions),
       config_(config),
       optimizer_(
@@ -133,12 +153,12 @@ double EmotionStage::forward_backward(const StepPlan& plan) {
   std::vector<std::int32_t> labels;
   for (std::size_t i = 0; i < plan.samples.size(); ++i) {
     const EmotionSample& sample = train_[static_cast<std::size_t>(plan.samples[i])];
-    sequences.push_back(sample.gestures);
+    sequences.push_back(sample.tokens);
     labels.push_back(sample.emotion);
-    for (std::size_t g = 0; g < sample.gestures.size(); ++g) {
+    for (std::size_t g = 0; g < sample.tokens.size(); ++g) {
       const Philox4 bits = key.draw(static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(g));
       if (uniform01(bits.v[0]) >= noise) continue;
-      sequences.back()[g] = static_cast<std::int32_t>(bits.v[1] % static_cast<std::uint64_t>(gestures_));
+      sequences.back()[g] = static_cast<std::int32_t>(bits.v[1] % static_cast<std::uint64_t>(token_kinds_));
     }
   }
   Tape tape;

@@ -6,25 +6,34 @@
 
 #include "data/manifest.h"
 #include "models/emotion_transformer.h"
+#include "train/classes.h"
 #include "train/stages/stage.h"
 
 namespace mg {
 
-// A video's recognised gestures in time order, and its emotion.
+// What the model reads of each gesture class: the class itself, or the word pieces of its caption in the
+// run's vocabulary, as emotion.tokens says.
+struct GestureTokens {
+  std::int64_t kinds = 0;  // of tokens
+  std::vector<std::vector<std::int32_t>> of_class;
+};
+GestureTokens gesture_tokens(const RunDirectory& run, const std::vector<GestureClass>& classes);
+
+// The tokens of a video's recognised gestures in time order, and its emotion.
 struct EmotionSample {
   std::string video, split;
-  std::vector<std::int32_t> gestures;  // may be empty
+  std::vector<std::int32_t> tokens;  // may be empty
   std::int32_t emotion = -1;
 };
 
 // Joins the emotions with the clips of their videos. gestures: the recognised class of every clip of the
 // manifest, -1 where it could not be decoded. A video takes the split of its row, or else that of its clips.
-// Sequences beyond max_length keep their last gestures. An emotion that is none of emotions is an
+// Sequences beyond max_length keep their last tokens. An emotion that is none of emotions is an
 // Error(ExitCode::data), as is a video whose clips lie in several splits.
 std::vector<EmotionSample> emotion_samples(const EmotionLabels& labels,
                                            const std::vector<std::string>& emotions, const Manifest& manifest,
                                            const std::vector<std::int32_t>& gestures,
-                                           std::int64_t max_length);
+                                           const GestureTokens& tokens, std::int64_t max_length);
 
 std::vector<std::int32_t> emotions_of(const std::vector<EmotionSample>& samples);
 
@@ -37,9 +46,9 @@ std::vector<float> emotion_scores(Context& ctx, EmotionTransformer& model,
 
 class EmotionStage : public Stage {
  public:
-  // samples of all splits; gestures and emotions: how many classes there are.
+  // samples of all splits; token_kinds and emotions: how many there are.
   EmotionStage(Context& ctx, EmotionTransformer& model, const std::vector<EmotionSample>& samples,
-               std::int64_t gestures, std::int64_t emotions, const Config& config);
+               std::int64_t token_kinds, std::int64_t emotions, const Config& config);
 
   StageOptions options() const;
   const std::string& name() const override { return name_; }
@@ -54,7 +63,7 @@ class EmotionStage : public Stage {
   Context& ctx_;
   EmotionTransformer& model_;
   std::vector<EmotionSample> train_, val_;
-  std::int64_t gestures_, emotions_;
+  std::int64_t token_kinds_, emotions_;
   const Config& config_;
   AdamW optimizer_;
 };

@@ -54,6 +54,7 @@ class StageRun {
         run_(run),
         context_(context),
         planner_(options.samples, options.batch, options.epochs, context.seed, stage.name()),
+        watch_(options.watch),
         first_(restore()),
         log_(run.file("metrics.jsonl"), stage.name(), first_) {}
 
@@ -63,7 +64,7 @@ class StageRun {
     Progress progress(stage_.name(), total * options_.samples / planner_.steps_per_epoch(), stage_.unit(),
                       first_ * options_.samples / planner_.steps_per_epoch());
     std::int64_t requested = first_;
-    for (std::int64_t step = first_; step < total; ++step) {
+    for (std::int64_t step = first_; step < total && !watch_.stops(); ++step) {
       while (requested < std::min(total, step + kPrefetchedSteps))
         stage_.prefetch(planner_.plan(requested++));
       const double loss = train_step(planner_.plan(step), progress);
@@ -75,8 +76,14 @@ class StageRun {
       const std::int64_t every = run_.config().integer("checkpoint.every");
       const bool due = every > 0 ? (step + 1) % every == 0 : epoch_ends;
       const int signal = InterruptGuard::signal();
-      if (due || step + 1 == total || signal != 0) save(step + 1);
-      if (signal != 0 && step + 1 < total) {
+      const bool ends = step + 1 == total || watch_.stops();
+      if (due || ends || signal != 0) save(step + 1);
+      if (watch_.stops()) {
+        print_line(fmt::format("{}: ends after epoch {}: the loss has not fallen for {} epochs",
+                               stage_.name(), step / planner_.steps_per_epoch() + 1,
+                               options_.watch.stop_after));
+      }
+      if (signal != 0 && !ends) {
         throw Error(signal == SIGINT ? ExitCode::interrupted : ExitCode::terminated,
                     "{} stopped at step {} of {} and saved: add --resume to continue", stage_.name(),
                     step + 1, total);
@@ -97,7 +104,8 @@ class StageRun {
       throw Error(ExitCode::checkpoint, "{}: expected a checkpoint of {} steps, got {}", source,
                   planner_.steps(), found->data.state.dump());
     }
-    if (step < planner_.steps()) {
+    watch_.restore(found->data.state.value("watch", nlohmann::json()), source);
+    if (step < planner_.steps() && !watch_.stops()) {
       print_line(fmt::format("{}: continuing at step {} of {}", stage_.name(), step, planner_.steps()));
     }
     return step;
@@ -106,9 +114,11 @@ class StageRun {
   double train_step(const StepPlan& plan, const Progress& progress) {
     const auto warmup =
         static_cast<std::int64_t>(std::llround(options_.warmup * static_cast<double>(planner_.steps())));
-    const double factor = schedule_factor(options_.schedule, plan.step, planner_.steps(), warmup);
+    const double factor =
+        schedule_factor(options_.schedule, plan.step, planner_.steps(), warmup) * watch_.lr_factor();
     context_.step = static_cast<std::uint32_t>(plan.step);
     const double loss = stage_.forward_backward(plan);
+    watch_.step_ends(loss);
     const AdamW::StepResult result = stage_.optimizer().step(context_, factor);
     skipped_ = result.skipped ? skipped_ + 1 : 0;
     if (skipped_ == kSkippedStepsAllowed) {
@@ -132,22 +142,24 @@ class StageRun {
   void evaluate(std::int64_t step) {
     const std::int64_t epoch = step / planner_.steps_per_epoch();
     const auto figures = stage_.evaluate(epoch, epoch + 1 == options_.epochs);
+    watch_.epoch_ends(figures ? figures->loss : std::nullopt);
     if (!figures) return;
-    log_.write({{"kind", "eval"},
-                {"step", step + 1},
-                {"epoch", epoch + 1},
-                {"split", "val"},
-                {"top1", figures->top1},
-                {"top5", figures->top5}});
+    nlohmann::ordered_json line{{"kind", "eval"}, {"step", step + 1},      {"epoch", epoch + 1},
+                                {"split", "val"}, {"top1", figures->top1}, {"top5", figures->top5}};
+    if (figures->loss) line["loss"] = *figures->loss;
+    log_.write(std::move(line));
     val_note_ = fmt::format("  val top-1 {:.1f} %", figures->top1);
   }
 
   void save(std::int64_t step) {
     const auto folder = run_.checkpoints(stage_.name());
-    save_checkpoint(folder / fmt::format("step_{}", step),
-                    {to_tensor_map(stage_.model()),
-                     to_tensor_map(named_tensors(stage_.optimizer())),
-                     {{"stage", stage_.name()}, {"step", step}, {"steps", planner_.steps()}}});
+    save_checkpoint(folder / fmt::format("step_{}", step), {to_tensor_map(stage_.model()),
+                                                            to_tensor_map(named_tensors(stage_.optimizer())),
+                                                            {{"stage", stage_.name()},
+                                                             {"step", step},
+                                                             {"steps", planner_.steps()},
+                                                             {"stopped_early", watch_.stops()},
+                                                             {"watch", watch_.state()}}});
     prune_checkpoints(folder, run_.config().small("checkpoint.keep"));
   }
 
@@ -156,6 +168,7 @@ class StageRun {
   const RunDirectory& run_;
   Context& context_;
   StepPlanner planner_;
+  LossWatch watch_;
   std::int64_t first_;
   MetricsLog log_;
   int skipped_ = 0;
@@ -163,7 +176,8 @@ class StageRun {
 };
 
 bool complete(const CheckpointData& data) {
-  return data.state.value("step", std::int64_t{-1}) == data.state.value("steps", std::int64_t{-2});
+  return data.state.value("step", std::int64_t{-1}) == data.state.value("steps", std::int64_t{-2}) ||
+         data.state.value("stopped_early", false);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "engine/checkpoint.h"
 #include "engine/optimizer.h"
 #include "train/run_directory.h"
+#include "train/stages/loss_watch.h"
 
 namespace mg {
 
@@ -42,6 +43,7 @@ class StepPlanner {
 // What a stage saw of the val split.
 struct StageFigures {
   double top1 = 0, top5 = 0;
+  std::optional<double> loss = {};
 };
 
 class Stage {
@@ -63,15 +65,16 @@ struct StageOptions {
   std::int64_t samples = 0, batch = 0, epochs = 0;
   Schedule schedule = Schedule::constant;
   double warmup = 0;  // share of all steps
+  LossWatchOptions watch = {};
 };
 
-// Trains stage to its end, from the newest checkpoint when there is one (a new run has none). Saves after
-// each epoch or as checkpoint.every says, and when SIGINT or SIGTERM comes: then throws
-// Error(ExitCode::interrupted or terminated). Ten steps in a row whose gradients are not finite are an
-// Error(ExitCode::failure).
+// Trains stage to its end, or to where its loss has stopped falling, from the newest checkpoint when there is
+// one (a new run has none). Saves after each epoch or as checkpoint.every says, and when SIGINT or SIGTERM
+// comes: then throws Error(ExitCode::interrupted or terminated). Ten steps in a row whose gradients are not
+// finite are an Error(ExitCode::failure).
 void run_stage(Stage& stage, const StageOptions& options, const RunDirectory& run, Context& context);
 
-// The last checkpoint of a stage that was trained to its end. Error(ExitCode::checkpoint) when there is none,
+// The last checkpoint of a stage whose training has ended. Error(ExitCode::checkpoint) when there is none,
 // or when it is not finished.
 CheckpointData finished_stage(const RunDirectory& run, const std::string& stage);
 bool is_finished(const RunDirectory& run, const std::string& stage);
