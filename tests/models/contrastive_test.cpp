@@ -103,11 +103,13 @@ TEST_CASE("The first stage's loss and gradients are PyTorch's in all kinds of pr
 
 TEST_CASE("Similarity is that of directions, or the dot product of embeddings as they are") {
   Context ctx(CpuStream(1));
-  ContrastiveModelConfig config = small_model();
-  const Tensor v = hashed_tensor(ctx, "v", {3, 32}), t = hashed_tensor(ctx, "t", {4, 32});
-  const auto dot = [](const Tensor& a, std::int64_t i, const Tensor& b, std::int64_t j) {
+  const nlohmann::json golden = test::read_golden("gradients_xclip.json");
+  ContrastiveModelConfig config = test::model_config(golden["sizes"], golden["cases"][0]);
+  const std::int64_t dim = config.embedding_dim;
+  const Tensor v = test::hashed_tensor(ctx, "v", {3, dim}), t = test::hashed_tensor(ctx, "t", {4, dim});
+  const auto dot = [dim](const Tensor& a, std::int64_t i, const Tensor& b, std::int64_t j) {
     double sum = 0;
-    for (std::int64_t d = 0; d < 32; ++d) sum += double{a.at(i, d)} * b.at(j, d);
+    for (std::int64_t d = 0; d < dim; ++d) sum += double{a.at(i, d)} * b.at(j, d);
     return sum;
   };
   for (const bool cosine : {true, false}) {
