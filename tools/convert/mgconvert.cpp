@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   app.footer(kFooter);
   mg::ConvertAction action;
   mg::add_import_command(app, action);
+  mg::add_export_command(app, action);
   mg::add_verify_command(app, action);
   mg::add_inspect_command(app, action);
   mg::add_diff_command(app, action);

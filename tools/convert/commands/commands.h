@@ -16,6 +16,7 @@ namespace mg {
 using ConvertAction = std::function<ExitCode()>;
 
 void add_import_command(CLI::App& app, ConvertAction& action);
+void add_export_command(CLI::App& app, ConvertAction& action);
 void add_verify_command(CLI::App& app, ConvertAction& action);
 void add_inspect_command(CLI::App& app, ConvertAction& action);
 void add_diff_command(CLI::App& app, ConvertAction& action);

@@ -10,6 +10,7 @@
 #include "engine/file.h"
 #include "tools/convert/certificate.h"
 #include "tools/convert/commands/commands.h"
+#include "tools/convert/write_weights.h"
 #include "tools/convert/written_folder.h"
 #include "train/classes.h"
 #include "train/import_folder.h"
@@ -21,12 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kListed = 12;
-
-std::string lines_of(const std::vector<std::string>& tokens) {
-  std::string text;
-  for (const std::string& token : tokens) text += token + "\n";
-  return text;
-}
 
 struct ImportCommand {
   std::string kind;
@@ -41,14 +36,11 @@ struct ImportCommand {
       from.files.push_back(vocabulary);
     }
     const ConvertedModel model = build_model(kind, from, build);
-    WrittenFolder folder(out);
-    Context ctx{CpuStream(0)};
-    const Probe probe = model.probe(ctx);
-    std::vector<std::string> written =
-        kind == "authors" ? write_run(folder.path(), model) : write_weights(folder.path(), model);
-    const auto certificate = make_certificate(model, from, probe, folder.path(), written);
-    write_whole_file(folder.path() / kCertificateFile, certificate.dump(1) + "\n");
-    folder.commit();
+    if (kind == "authors") {
+      write_run_folder(model, from);
+    } else {
+      write_model_folder(out, model, from);
+    }
     print(model, from);
     return ExitCode::ok;
   }
@@ -61,25 +53,20 @@ struct ImportCommand {
     }
   }
 
-  static std::vector<std::string> write_weights(const fs::path& folder, const ConvertedModel& model) {
-    write_safetensors(folder / kWeightsFile, to_tensor_map(named_tensors(*model.module)), {{"format", "pt"}});
-    write_whole_file(folder / "config.toml", model.config.to_toml(model.decided));
-    std::vector<std::string> written{kWeightsFile, "config.toml"};
-    if (model.vocabulary.empty()) return written;
-    write_whole_file(folder / "config.json", model.transformers.dump(2) + "\n");
-    write_whole_file(folder / "vocab.txt", lines_of(model.vocabulary));
-    const nlohmann::json tokenizer{{"tokenizer_class", "BertTokenizer"},
-                                   {"do_lower_case", model.config.flag("text.lowercase")}};
-    write_whole_file(folder / "tokenizer_config.json", tokenizer.dump(2) + "\n");
-    written.insert(written.end(), {"config.json", "vocab.txt", "tokenizer_config.json"});
-    return written;
+  void write_run_folder(const ConvertedModel& model, const Source& from) const {
+    WrittenFolder folder(out);
+    const std::vector<std::string> written = write_run(folder.path(), model);
+    Context ctx{CpuStream(0)};
+    const auto certificate = make_certificate(model, from, model.probe(ctx), folder.path(), written);
+    write_whole_file(folder.path() / kCertificateFile, certificate.dump(1) + "\n");
+    folder.commit();
   }
 
   // A run whose first stage (and second, with a classifier) is what came in.
   std::vector<std::string> write_run(const fs::path& folder, const ConvertedModel& model) const {
     Config config = model.config;
     std::vector<std::string> written{"vocab.txt"};
-    write_whole_file(folder / "vocab.txt", lines_of(model.vocabulary));
+    write_whole_file(folder / "vocab.txt", vocabulary_lines(model.vocabulary));
     config.set("text.vocabulary=" + (fs::absolute(out) / "vocab.txt").lexically_normal().string());
     save_stage(folder, "contrastive", *model.module);
     std::size_t classes = 0;

@@ -75,6 +75,9 @@ ConvertedModel build_video(const Source& source, const BuildOptions& options) {
   decide(model, "cache.height", 128);
   decide(model, "cache.width", 171);
   decide(model, "cache.resize", "bilinear");
+  decide(model, "video.scale", "unit");
+  decide(model, "video.mean", "0.43216,0.394666,0.37645");
+  decide(model, "video.std", "0.22803,0.22145,0.216989");
   decide(model, "contrastive.lr_video", 1e-4);
   for (const std::string& setting : options.settings) model.config.set(setting);
 
