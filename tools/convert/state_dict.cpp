@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
+#include <future>
 #include <memory>
+#include <thread>
 
 #include "engine/error.h"
 #include "engine/stored_type.h"
@@ -57,6 +60,8 @@ struct Storage {
   std::int64_t elements;
   std::int64_t viewed = 0;  // elements of all its different views together
   std::map<decltype(StorageView().key()), NamedView> views;
+
+  std::uint64_t bytes() const { return static_cast<std::uint64_t>(elements) * type->bytes; }
 };
 
 bool valid_utf8(const std::string& text) {
@@ -112,7 +117,7 @@ class StateDictReader {
   StateDict read(const PickleValue& root) {
     const std::string prefix = choose(root);
     add_entries(*chosen_, prefix);
-    for (Storage& storage : storages_) read_storage(storage);
+    read_storages();
     return std::move(result_);
   }
 
@@ -256,8 +261,28 @@ class StateDictReader {
     return view;
   }
 
-  void read_storage(const Storage& storage) {
-    const std::uint64_t size = static_cast<std::uint64_t>(storage.elements) * storage.type->bytes;
+  // Checksums and page faults cost more than the reading itself, so threads share the storages.
+  void read_storages() {
+    std::uint64_t bytes = 0;
+    for (const Storage& storage : storages_) bytes += storage.bytes();
+    const unsigned wanted =
+        bytes < kBytesForThreads ? 1 : std::min(kMaxThreads, std::thread::hardware_concurrency());
+    std::atomic<std::size_t> next = 0;
+    const auto read = [&](StorageSource& source) {
+      TensorMap tensors;
+      for (std::size_t i = next++; i < storages_.size(); i = next++)
+        read_storage(storages_[i], source, tensors);
+      return tensors;
+    };
+    std::vector<std::future<TensorMap>> others;
+    for (unsigned i = 1; i < wanted; ++i) {
+      others.push_back(std::async(std::launch::async, [&] { return read(*source_.reopen()); }));
+    }
+    result_.tensors = read(source_);
+    for (auto& other : others) result_.tensors.merge(other.get());
+  }
+
+  static void read_storage(const Storage& storage, StorageSource& source, TensorMap& tensors) {
     std::unique_ptr<char[]> bytes;
     for (const auto& [key, named] : storage.views) {
       const StorageView& view = named.view;
@@ -265,18 +290,20 @@ class StateDictReader {
       // Most tensors are their whole storage: those are read to where they stay.
       if (storage.views.size() == 1 && storage.type->convert == nullptr && view.contiguous() &&
           view.count == storage.elements) {
-        source_.read(storage.key, tensor.as<char>());
+        source.read(storage.key, tensor.as<char>());
       } else {
         if (!bytes) {
-          bytes = std::make_unique_for_overwrite<char[]>(size);
-          source_.read(storage.key, bytes.get());
+          bytes = std::make_unique_for_overwrite<char[]>(storage.bytes());
+          source.read(storage.key, bytes.get());
         }
         copy_view(view, bytes.get(), tensor.as<char>());
       }
-      for (const std::string& name : named.names) result_.tensors.emplace(name, tensor);
+      for (const std::string& name : named.names) tensors.emplace(name, tensor);
     }
   }
 
+  static constexpr std::uint64_t kBytesForThreads = std::uint64_t{4} << 20;
+  static constexpr unsigned kMaxThreads = 4;
   StorageSource& source_;
   const std::string& where_;
   StateDict result_;
