@@ -9,8 +9,6 @@ namespace mg {
 
 namespace {
 
-constexpr int kSteps = 50;
-
 // As stage1_curves.py's start(): a plain random start is chaotic.
 void start(Module& model) {
   test::fill(model);
@@ -64,7 +62,8 @@ void compare(const std::string& name, const std::string& file) {
   ContrastiveModel model(test::model_config(golden["sizes"], golden["case"]));
   start(model);
   AdamW optimizer(groups_of(model, golden), {});
-  const std::vector<double> losses = test::train(ctx, optimizer, kSteps, [&](int step) {
+  const auto steps = static_cast<int>(golden["curve"]["losses"].size());
+  const std::vector<double> losses = test::train(ctx, optimizer, steps, [&](int step) {
     const std::vector<std::int64_t> clips = test::strided_rows(step, golden["batch"], golden["clips"]);
     std::vector<std::int32_t> labels;
     labels.reserve(clips.size());
