@@ -1,12 +1,8 @@
 // mgtrain: from videos to trained gesture and emotion models, and to what they predict.
 #include <CLI/CLI.hpp>
 
-#include <cstdio>
-#include <exception>
-#include <new>
-
-#include "engine/error.h"
 #include "train/commands/commands.h"
+#include "train/commands/run_app.h"
 
 namespace {
 
@@ -15,11 +11,6 @@ constexpr const char* kFooter =
     "            130 / 143 stopped by SIGINT / SIGTERM (the checkpoint is saved: continue with --resume)\n"
     "Example:    mgtrain demo                  # everything, on synthetic videos, in minutes\n"
     "            mgtrain COMMAND --help        # each command shows an example";
-
-int report_error(const std::string& text, mg::ExitCode code) {
-  std::fprintf(stderr, "mgtrain: %s\n", text.c_str());
-  return static_cast<int>(code);
-}
 
 }  // namespace
 
@@ -37,20 +28,9 @@ int main(int argc, char** argv) {
   mg::add_predict_command(app, action);
   mg::add_report_command(app, action);
   mg::add_info_command(app, action);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : static_cast<int>(mg::ExitCode::usage);
-  }
-  try {
+  const auto work = [&action] {
     action();
-    return 0;
-  } catch (const mg::Error& e) {
-    return report_error(e.what(), e.code());
-  } catch (const std::bad_alloc&) {
-    return report_error("out of memory: try a smaller batch (--set contrastive.batch=N)",
-                        mg::ExitCode::out_of_memory);
-  } catch (const std::exception& e) {
-    return report_error(e.what(), mg::ExitCode::failure);
-  }
+    return mg::ExitCode::ok;
+  };
+  return mg::run_app(app, argc, argv, work, ": try a smaller batch (--set contrastive.batch=N)");
 }

@@ -8,6 +8,12 @@
 
 namespace mg {
 
+std::string vocabulary_lines(const std::vector<std::string>& tokens) {
+  std::string text;
+  for (const std::string& token : tokens) text += token + "\n";
+  return text;
+}
+
 namespace {
 
 // How PyTorch loads the folder.
@@ -62,14 +68,7 @@ def load(folder=pathlib.Path(__file__).parent):
     return model.eval(), AutoTokenizer.from_pretrained(folder)
 )";
 
-}  // namespace
-
-std::string vocabulary_lines(const std::vector<std::string>& tokens) {
-  std::string text;
-  for (const std::string& token : tokens) text += token + "\n";
-  return text;
-}
-
+// Writes all but the certificate.
 std::vector<std::string> write_weights(const std::filesystem::path& folder, const ConvertedModel& model) {
   std::vector<std::string> written;
   const auto write = [&](const std::string& name, const std::string& text) {
@@ -91,14 +90,21 @@ std::vector<std::string> write_weights(const std::filesystem::path& folder, cons
   return written;
 }
 
-void write_model_folder(const std::filesystem::path& folder, const ConvertedModel& model,
-                        const Source& source) {
+}  // namespace
+
+void write_certified(const std::filesystem::path& folder, const ConvertedModel& model, const Source& source,
+                     const std::function<std::vector<std::string>(const std::filesystem::path&)>& write) {
   WrittenFolder aside(folder);
-  const std::vector<std::string> written = write_weights(aside.path(), model);
+  const std::vector<std::string> written = write(aside.path());
   Context ctx{CpuStream(0)};
   const auto certificate = make_certificate(model, source, model.probe(ctx), aside.path(), written);
   write_whole_file(aside.path() / kCertificateFile, certificate.dump(1) + "\n");
   aside.commit();
+}
+
+void write_model_folder(const std::filesystem::path& folder, const ConvertedModel& model,
+                        const Source& source) {
+  write_certified(folder, model, source, [&](const auto& aside) { return write_weights(aside, model); });
 }
 
 }  // namespace mg

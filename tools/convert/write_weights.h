@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,10 +11,12 @@
 
 namespace mg {
 
-// Writes all but the certificate. Returns the files' names.
-std::vector<std::string> write_weights(const std::filesystem::path& folder, const ConvertedModel& model);
+// Makes folder, whole or not at all: write(aside) fills it and returns the names of what it wrote, and the
+// certificate of model is added.
+void write_certified(const std::filesystem::path& folder, const ConvertedModel& model, const Source& source,
+                     const std::function<std::vector<std::string>(const std::filesystem::path&)>& write);
 
-// The same with the certificate, made whole or not at all.
+// The folder of one model.
 void write_model_folder(const std::filesystem::path& folder, const ConvertedModel& model,
                         const Source& source);
 

@@ -10,7 +10,7 @@
 
 #include "tools/convert/commands/commands.h"
 #include "tools/convert/compare.h"
-#include "tools/convert/printable.h"
+#include "train/printable.h"
 
 namespace mg {
 

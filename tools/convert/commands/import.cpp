@@ -8,10 +8,8 @@
 #include "data/csv.h"
 #include "engine/checkpoint.h"
 #include "engine/file.h"
-#include "tools/convert/certificate.h"
 #include "tools/convert/commands/commands.h"
 #include "tools/convert/write_weights.h"
-#include "tools/convert/written_folder.h"
 #include "train/classes.h"
 #include "train/import_folder.h"
 
@@ -37,7 +35,7 @@ struct ImportCommand {
     }
     const ConvertedModel model = build_model(kind, from, build);
     if (kind == "authors") {
-      write_run_folder(model, from);
+      write_certified(out, model, from, [&](const auto& aside) { return write_run(aside, model); });
     } else {
       write_model_folder(out, model, from);
     }
@@ -51,15 +49,6 @@ struct ImportCommand {
     for (const fs::path* option : {&classifier, &labels}) {
       if (!option->empty()) throw Error(ExitCode::usage, "--classifier and --labels go with --as authors");
     }
-  }
-
-  void write_run_folder(const ConvertedModel& model, const Source& from) const {
-    WrittenFolder folder(out);
-    const std::vector<std::string> written = write_run(folder.path(), model);
-    Context ctx{CpuStream(0)};
-    const auto certificate = make_certificate(model, from, model.probe(ctx), folder.path(), written);
-    write_whole_file(folder.path() / kCertificateFile, certificate.dump(1) + "\n");
-    folder.commit();
   }
 
   // A run whose first stage (and second, with a classifier) is what came in.

@@ -9,8 +9,8 @@
 #include "engine/sha256.h"
 #include "engine/strict_json.h"
 #include "tools/convert/commands/commands.h"
-#include "tools/convert/printable.h"
 #include "tools/convert/weight_file.h"
+#include "train/printable.h"
 
 namespace mg {
 

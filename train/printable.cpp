@@ -1,4 +1,4 @@
-#include "tools/convert/printable.h"
+#include "train/printable.h"
 
 #include <fmt/core.h>
 

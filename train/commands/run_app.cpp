@@ -1,0 +1,35 @@
+#include "train/commands/run_app.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "train/printable.h"
+
+namespace mg {
+
+int run_app(CLI::App& app, int argc, char** argv, const std::function<ExitCode()>& action,
+            const std::string& memory_hint) {
+  const auto report = [&](const std::string& text, ExitCode code) {
+    // Messages name keys and entries of files that anyone may have made.
+    std::fprintf(stderr, "%s: %s\n", app.get_name().c_str(), printable(text, "\n").c_str());
+    return static_cast<int>(code);
+  };
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+  }
+  try {
+    return static_cast<int>(action());
+  } catch (const Error& e) {
+    return report(e.what(), e.code());
+  } catch (const std::bad_alloc&) {
+    return report("out of memory" + memory_hint, ExitCode::out_of_memory);
+  } catch (const std::exception& e) {
+    return report(e.what(), ExitCode::failure);
+  }
+}
+
+}  // namespace mg
