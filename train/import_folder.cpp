@@ -34,7 +34,11 @@ ImportFolder::ImportFolder(const fs::path& folder) : folder_(folder) {
                     file(name).string(), now, hash.get<std::string>());
       }
     }
-    certificate_.at("kind").get_ref<const std::string&>();
+    const bool is_run = certificate_.at("kind").get<std::string>() == "authors";
+    for (const char* name : {kWeightsFile, "config.toml"}) {
+      if (is_run || certificate_["files"].contains(name)) continue;
+      throw Error(ExitCode::checkpoint, "{}: files: expected the hash of {}", path.string(), name);
+    }
   } catch (const nlohmann::json::exception& e) {
     throw Error(ExitCode::checkpoint, "{}: damaged: {}", path.string(), e.what());
   }

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "train/stages/contrastive_stage.h"
 
 namespace mg {
@@ -29,6 +31,17 @@ TEST_CASE("mixup shares the positives as it shares the frames, and a text of bot
   const Mix mix{{1, 2, 3, 4, 0}, {0.75f, 0.5f, 1, 0.625f, 0.875f}};
   CHECK(values(positives(ctx, kClips, captions, mix)) ==
         std::vector<float>{1, 1, 0, 0.5f, 1, 0, 0, 1, 0, 0.375f, 0.375f, 0.625f, 1, 1, 0});
+}
+
+TEST_CASE("Texts that differ by their clip are compared one by one") {
+  Context ctx(CpuStream(1));
+  const std::vector<CaptionedClip> clips{{"rub eyes", 0}, {"touch hat", 1}, {"rub eyes", 0}};
+  const BatchCaptions each = caption_of_each(clips), distinct = distinct_captions(clips);
+  CHECK(distinct.of_clip == std::vector<std::int32_t>{0, 1, 0});
+  CHECK(each.counts == std::vector<std::int32_t>{1, 1, 1});
+  const Tensor target = positives(ctx, clips, each, {});
+  const std::vector<float> expected{1, 0, 1, 0, 1, 0, 1, 0, 1};
+  CHECK(std::equal(expected.begin(), expected.end(), target.f32()));
 }
 
 }  // namespace mg
