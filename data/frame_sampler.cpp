@@ -60,7 +60,7 @@ std::vector<std::int64_t> sample_frames(std::int64_t length, int wanted, const F
          "sample_frames: expected {} draws, got {}", 2 + wanted, draws.size());
   const Window window = rule == Rule::segment_random ? window_of(length, sampler.window, draws) : Window{};
   const auto frame = [&](int i) -> std::int64_t {
-    const float draw = rule_draws(rule) ? draws[static_cast<std::size_t>(2 + i)] : 0;
+    const float draw = rule_draws(rule) ? draws[2 + static_cast<std::size_t>(i)] : 0;
     switch (rule) {
       case Rule::center:
         return (2 * i + 1) * length / (2 * std::int64_t{wanted});

@@ -31,7 +31,7 @@ enum class PromptTokens {
 enum class PromptCondition {
   each,  // clip i: what can be known of a clip whose label is asked for
   own,   // in training the clip that text j belongs to, eq. 1-4 read literally: t_j then carries v_j, and the
-         // pair is found without reading the text. For parity only
+         // pair can be found without reading the text. For parity only
 };
 
 struct PromptConfig {

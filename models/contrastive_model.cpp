@@ -50,7 +50,7 @@ Value ContrastiveModel::prompt_own(Context& ctx, const Value& texts,
                                    std::span<const std::int32_t> text_of_clip, const EncodedVideo& video) {
   const auto clips = static_cast<std::int64_t>(text_of_clip.size());
   const std::int64_t dim = texts.shape().channels();
-  const Value own = gather_rows(ctx, texts, text_of_clip, {clips, dim});
+  Value own = gather_rows(ctx, texts, text_of_clip, {clips, dim});
   if (config_.prompt.kind == PromptKind::none) return own;
   if (config_.prompt.tokens == PromptTokens::batch) return prompt(ctx, own, video);
   const Value prompted =

@@ -134,12 +134,12 @@ std::vector<ConfigKey> model_keys() {
              "always 1, so that attention degenerates to a linear map and queries and keys learn nothing; or "
              "all clips "
              "of the batch, where a result depends on its batch mates"),
-      choice("prompt.condition", "each", {"each", "own"},
-             "whose clip prompts a text in training: the one it is compared with; or its own (eq. 1-4 read "
-             "literally), "
-             "which leaks: the text carries its clip, so that training finds the pair without reading, and a "
-             "test, "
-             "where the text's own clip is not known, fails. For parity"),
+      choice(
+          "prompt.condition", "each", {"each", "own"},
+          "whose clip prompts a text in training: the one it is compared with; or its own (eq. 1-4 read "
+          "literally), "
+          "which leaks: the text carries its clip, so that training can find the pair without reading, which "
+          "no test can, where a text's clip is not known. For parity"),
       integer("prompt.layers", 1, 1, 16, "blocks of the prompting module", kCode),
       integer("prompt.heads", 0, 0, 64, "its heads; 0: one for each 64 channels", kCode),
       real("prompt.alpha", 0.1, -10, 10, "where its learned factor starts", kCode),

@@ -19,9 +19,8 @@ class Inference {
 
 }  // namespace
 
-void encode_clips(Context& ctx, ContrastiveModel& model, const ClipViews& views,
-                  std::span<const std::int64_t> clips,
-                  const std::function<void(const EncodedVideo& video, std::int64_t first)>& take) {
+void for_each_batch(Context& ctx, const ClipViews& views, std::span<const std::int64_t> clips,
+                    const std::function<void(const Value& frames, std::int64_t first)>& take) {
   const Inference inference(ctx);
   const auto total = static_cast<std::int64_t>(clips.size());
   std::int64_t requested = 0;
@@ -39,8 +38,16 @@ void encode_clips(Context& ctx, ContrastiveModel& model, const ClipViews& views,
       views.loader.request(std::move(request));
       requested = end;
     }
-    take(model.encode_video(ctx, Value(views.loader.next().frames)), first);
+    take(Value(views.loader.next().frames), first);
   }
+}
+
+void encode_clips(Context& ctx, ContrastiveModel& model, const ClipViews& views,
+                  std::span<const std::int64_t> clips,
+                  const std::function<void(const EncodedVideo& video, std::int64_t first)>& take) {
+  for_each_batch(ctx, views, clips, [&](const Value& frames, std::int64_t first) {
+    take(model.encode_video(ctx, frames), first);
+  });
 }
 
 std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, const TemplatedTexts& texts,

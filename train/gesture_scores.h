@@ -21,6 +21,11 @@ struct ClipViews {
   const RandomKey* augment = nullptr;
 };
 
+// Loads clips batch by batch, in order, and without gradients; take gets each batch's frames and the number
+// in clips of its first.
+void for_each_batch(Context& ctx, const ClipViews& views, std::span<const std::int64_t> clips,
+                    const std::function<void(const Value& frames, std::int64_t first)>& take);
+
 // Encodes clips batch by batch, in order; take gets each batch's encoding and the number in clips of its
 // first.
 void encode_clips(Context& ctx, ContrastiveModel& model, const ClipViews& views,

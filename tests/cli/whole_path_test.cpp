@@ -160,6 +160,14 @@ TEST_CASE("the authors' choices train, resume to the bit, and give one result fo
     CAPTURE(result);
     CHECK(read_json(cut / "results" / result) == read_json(whole / "results" / result));
   }
+  // Figures that are made again later, by a process that trains nothing, come from the same random frames.
+  fs::remove(cut / "results/contrastive-val.json");
+  fs::remove(cut / "results/classifier-val.json");
+  REQUIRE(mgtrain(train_arguments(cut, authors)).code == 0);
+  for (const char* result : {"contrastive-val.json", "classifier-val.json"}) {
+    CAPTURE(result);
+    CHECK(read_json(cut / "results" / result) == read_json(whole / "results" / result));
+  }
   const auto figures = [&](const fs::path& run) {
     const Output eval =
         mgtrain({"eval", "--run", run, "--manifest", data.manifest, "--json", run / "e.json"});

@@ -103,7 +103,7 @@ TEST_CASE("mgconvert: exit codes and help") {
     CAPTURE(command);
     const Output help = mgconvert({command, "--help"});
     CHECK(help.code == 0);
-    CHECK(has(help.out, std::string("Examples: mgconvert ") + command));
+    CHECK(has(help.out, std::string("Example: mgconvert ") + command));
   }
 }
 

@@ -47,7 +47,7 @@ class PickleWriter {
 
   static std::string little(std::uint64_t value, int bytes) {
     std::string result;
-    for (int i = 0; i < bytes; ++i) result += static_cast<char>(value >> (8 * i) & 0xff);
+    for (int i = 0; i < bytes; ++i) result += i < 8 ? static_cast<char>(value >> (8 * i) & 0xff) : '\0';
     return result;
   }
 

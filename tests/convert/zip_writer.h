@@ -23,22 +23,29 @@ struct ZipParts {
   std::string files, directory;
 };
 
+// What an entry's own header and its line of the directory have in common.
+inline std::string zip_fields(const ZipEntry& e) {
+  const auto little = PickleWriter::little;
+  const auto true_crc = static_cast<std::uint32_t>(
+      crc32(0, reinterpret_cast<const Bytef*>(e.content.data()), static_cast<uInt>(e.content.size())));
+  // version needed, flags, method, time and date, crc, compressed size, size, length of the name and of
+  // extras
+  return little(20, 2) + little(static_cast<std::uint64_t>(e.flags), 2) +
+         little(static_cast<std::uint64_t>(e.method), 2) + little(0, 4) +
+         little(e.crc.value_or(true_crc), 4) + little(e.content.size(), 4) +
+         little(e.size.value_or(e.content.size()), 4) + little(e.name.size(), 2) + little(0, 2);
+}
+
+inline std::string zip_file(const ZipEntry& e) { return "PK\x03\x04" + zip_fields(e) + e.name + e.content; }
+
+// An entry with an offset lies there already, inside another.
 inline ZipParts zip_parts(const std::vector<ZipEntry>& entries) {
   const auto little = PickleWriter::little;
   ZipParts parts;
   for (const ZipEntry& e : entries) {
-    const auto true_crc = static_cast<std::uint32_t>(
-        crc32(0, reinterpret_cast<const Bytef*>(e.content.data()), static_cast<uInt>(e.content.size())));
-    // version needed, flags, method, time and date, crc, compressed size, size, length of the name and of
-    // extras
-    const std::string fields = little(20, 2) + little(static_cast<std::uint64_t>(e.flags), 2) +
-                               little(static_cast<std::uint64_t>(e.method), 2) + little(0, 4) +
-                               little(e.crc.value_or(true_crc), 4) + little(e.content.size(), 4) +
-                               little(e.size.value_or(e.content.size()), 4) + little(e.name.size(), 2) +
-                               little(0, 2);
-    const std::uint64_t offset = e.offset.value_or(parts.files.size());
-    parts.files += "PK\x03\x04" + fields + e.name + e.content;
-    parts.directory += "PK\x01\x02" + little(20, 2) + fields + little(0, 10) + little(offset, 4) + e.name;
+    parts.directory += "PK\x01\x02" + little(20, 2) + zip_fields(e) + little(0, 10) +
+                       little(e.offset.value_or(parts.files.size()), 4) + e.name;
+    if (!e.offset) parts.files += zip_file(e);
   }
   return parts;
 }

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -26,6 +27,7 @@ class FakeStorages : public mg::StorageSource {
     return sizes_[number];
   }
   void read(const std::string& key, char* out) override { std::memset(out, 1, bytes_of(key).value()); }
+  std::unique_ptr<StorageSource> reopen() const override { return std::make_unique<FakeStorages>(sizes_); }
 
  private:
   const unsigned char* sizes_;

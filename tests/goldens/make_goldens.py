@@ -1,5 +1,5 @@
-"""Makes the goldens of tests/models and tests/data: what PyTorch, torchvision and transformers answer. Needs these three, NumPy, and
-MG_DATA_DIR for the word pieces.
+"""Makes the goldens of tests/models and tests/data: what PyTorch, torchvision and transformers answer. Needs these
+three, NumPy, MG_DATA_DIR for the word pieces and MG_MINILM_DIR (of tools/minilm) for minilm.
 
 usage: make_goldens.py [NAME...]
 
@@ -10,7 +10,7 @@ PyTorch runs in fp64; only outputs are stored, every stride-th element of them."
 import importlib
 import sys
 
-NAMES = ["models", "preprocessing", "r2plus1d", "wordpiece", "optimizer", "curves", "gradients", "stage1_curves"]
+NAMES = ["minilm", "models", "preprocessing", "r2plus1d", "wordpiece", "optimizer", "curves", "gradients", "stage1_curves"]
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:

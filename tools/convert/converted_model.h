@@ -20,9 +20,9 @@ namespace mg {
 const std::vector<std::string>& model_kinds();
 
 struct BuildOptions {
-  bool allow_partial = false;         // what the source lacks stays random, what it has too much is dropped
-  std::optional<int> heads;           // attention heads, where no config.json says how many
-  std::vector<std::string> settings;  // "key=value", over what the source decides
+  bool allow_partial = false;     // what the source lacks stays random, what it has too much is dropped
+  std::optional<int> heads = {};  // attention heads, where no config.json says how many
+  std::vector<std::string> settings = {};  // "key=value", over what the source decides
 };
 
 // Named outputs, at most a few hundred numbers each.

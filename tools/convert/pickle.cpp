@@ -14,6 +14,8 @@ namespace {
 using Kind = PickleKind;
 using Value = PickleValue;
 
+constexpr std::size_t kLongestName = 1000;  // of a global
+
 struct Opcode;
 
 // Runs one pickle. Offsets in messages are those of the opcode at work.
@@ -232,8 +234,7 @@ std::string_view Machine::take(std::uint64_t count) {
 }
 
 std::string_view Machine::line() {
-  constexpr std::size_t kLongest = 1000;
-  const std::size_t end = bytes_.substr(at_, kLongest).find('\n');
+  const std::size_t end = bytes_.substr(at_, kLongestName).find('\n');
   if (end == std::string_view::npos) fail("expected a name and a line end");
   const std::string_view taken = take(end);
   take(1);
@@ -378,6 +379,8 @@ void Machine::stack_global() {
   if (module->kind != Kind::text || name->kind != Kind::text) {
     fail("expected the texts module and name, got {} and {}", describe(*module), describe(*name));
   }
+  if (module->text.size() + name->text.size() > kLongestName)
+    fail("a name of more than {} bytes", kLongestName);
   push_global(module->text, name->text);
 }
 

@@ -5,8 +5,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
+#include <future>
 #include <memory>
+#include <thread>
+#include <unordered_map>
 
 #include "engine/error.h"
 #include "engine/stored_type.h"
@@ -38,9 +42,10 @@ struct StorageView {
   // Equal for the same elements in the same shape.
   std::array<std::int64_t, 2 * kMaxRank + 2> key() const {
     std::array<std::int64_t, 2 * kMaxRank + 2> result{offset, sizes.rank()};
+    auto next = result.begin() + 2;
     for (int i = 0; i < sizes.rank(); ++i) {
-      result[static_cast<std::size_t>(2 * i + 2)] = sizes[i];
-      result[static_cast<std::size_t>(2 * i + 3)] = strides[i];
+      *next++ = sizes[i];
+      *next++ = strides[i];
     }
     return result;
   }
@@ -57,6 +62,8 @@ struct Storage {
   std::int64_t elements;
   std::int64_t viewed = 0;  // elements of all its different views together
   std::map<decltype(StorageView().key()), NamedView> views;
+
+  std::uint64_t bytes() const { return static_cast<std::uint64_t>(elements) * type->bytes; }
 };
 
 bool valid_utf8(const std::string& text) {
@@ -112,7 +119,7 @@ class StateDictReader {
   StateDict read(const PickleValue& root) {
     const std::string prefix = choose(root);
     add_entries(*chosen_, prefix);
-    for (Storage& storage : storages_) read_storage(storage);
+    read_storages();
     return std::move(result_);
   }
 
@@ -122,16 +129,18 @@ class StateDictReader {
     throw Error(ExitCode::checkpoint, "{}: {}", where_, fmt::format(format, std::forward<Args>(args)...));
   }
 
-  static bool has_tensors(const PickleValue& value) {
+  // Looks at each dict once: one dict may be there a million times.
+  bool has_tensors(const PickleValue& value) {
     if (value.kind != Kind::dict) return false;
-    for (std::size_t i = 1; i < value.items.size(); i += 2) {
-      if (value.items[i]->kind == Kind::tensor) return true;
+    const auto [found, added] = has_tensors_.emplace(&value, false);
+    for (std::size_t i = 1; added && i < value.items.size(); i += 2) {
+      if (value.items[i]->kind == Kind::tensor) found->second = true;
     }
-    return false;
+    return found->second;
   }
 
   static std::string key_text(const PickleValue& key) {
-    if (key.kind == Kind::text) return key.text;
+    if (key.kind == Kind::text) return key.text.substr(0, kLongestName);
     return key.kind == Kind::integer ? std::to_string(key.integer) : describe(key);
   }
 
@@ -144,7 +153,8 @@ class StateDictReader {
       if (!has_tensors(value)) continue;
       const bool known = key.kind == Kind::text &&
                          std::find(kWrappers.begin(), kWrappers.end(), key.text) != kWrappers.end();
-      (known ? wrapped : others).push_back(key_text(key));
+      auto& names = known ? wrapped : others;
+      if (names.size() < kMaxListed) names.push_back(key_text(key));
       if (known) chosen_ = &value;
     }
     if (wrapped.size() > 1) {
@@ -177,6 +187,9 @@ class StateDictReader {
         continue;
       }
       if (key.kind != Kind::text) fail("expected a tensor's name, got {} as its key", describe(key));
+      if (key.text.size() > kLongestName) {
+        fail("'{}...': a name of {} bytes, more than {}", key_text(key), key.text.size(), kLongestName);
+      }
       if (!valid_utf8(key.text)) fail("'{}': a name that is not UTF-8", key.text);
       add_tensor(key.text, value);
     }
@@ -253,11 +266,35 @@ class StateDictReader {
       fail("{}: {} elements from a storage '{}' of {}: an expanded tensor; save it as .contiguous()", name,
            view.count, storage.key, elements);
     }
+    // The step of a dimension of one is never taken, and may have any length.
+    for (int d = 0; d < view.sizes.rank(); ++d) {
+      if (view.sizes[d] == 1) view.strides[d] = 0;
+    }
     return view;
   }
 
-  void read_storage(const Storage& storage) {
-    const std::uint64_t size = static_cast<std::uint64_t>(storage.elements) * storage.type->bytes;
+  // Checksums and page faults cost more than the reading itself, so threads share the storages.
+  void read_storages() {
+    std::uint64_t bytes = 0;
+    for (const Storage& storage : storages_) bytes += storage.bytes();
+    const unsigned wanted =
+        bytes < kBytesForThreads ? 1 : std::min(kMaxThreads, std::thread::hardware_concurrency());
+    std::atomic<std::size_t> next = 0;
+    const auto read = [&](StorageSource& source) {
+      TensorMap tensors;
+      for (std::size_t i = next++; i < storages_.size(); i = next++)
+        read_storage(storages_[i], source, tensors);
+      return tensors;
+    };
+    std::vector<std::future<TensorMap>> others;
+    for (unsigned i = 1; i < wanted; ++i) {
+      others.push_back(std::async(std::launch::async, [&] { return read(*source_.reopen()); }));
+    }
+    result_.tensors = read(source_);
+    for (auto& other : others) result_.tensors.merge(other.get());
+  }
+
+  static void read_storage(const Storage& storage, StorageSource& source, TensorMap& tensors) {
     std::unique_ptr<char[]> bytes;
     for (const auto& [key, named] : storage.views) {
       const StorageView& view = named.view;
@@ -265,22 +302,26 @@ class StateDictReader {
       // Most tensors are their whole storage: those are read to where they stay.
       if (storage.views.size() == 1 && storage.type->convert == nullptr && view.contiguous() &&
           view.count == storage.elements) {
-        source_.read(storage.key, tensor.as<char>());
+        source.read(storage.key, tensor.as<char>());
       } else {
         if (!bytes) {
-          bytes = std::make_unique_for_overwrite<char[]>(size);
-          source_.read(storage.key, bytes.get());
+          bytes = std::make_unique_for_overwrite<char[]>(storage.bytes());
+          source.read(storage.key, bytes.get());
         }
         copy_view(view, bytes.get(), tensor.as<char>());
       }
-      for (const std::string& name : named.names) result_.tensors.emplace(name, tensor);
+      for (const std::string& name : named.names) tensors.emplace(name, tensor);
     }
   }
 
+  static constexpr std::uint64_t kBytesForThreads = std::uint64_t{4} << 20;
+  static constexpr unsigned kMaxThreads = 4;
+  static constexpr std::size_t kLongestName = 1000, kMaxListed = 20;
   StorageSource& source_;
   const std::string& where_;
   StateDict result_;
   const PickleValue* chosen_ = nullptr;
+  std::unordered_map<const PickleValue*, bool> has_tensors_;
   std::vector<Storage> storages_;  // in the order of their first names
   std::map<std::string, std::size_t> storage_index_;
 };

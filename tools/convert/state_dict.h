@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,8 @@ class StorageSource {
   virtual ~StorageSource() = default;
   virtual std::optional<std::uint64_t> bytes_of(const std::string& key) const = 0;
   virtual void read(const std::string& key, char* out) = 0;  // all bytes_of(key)
+  // Another on the same file, for another thread.
+  virtual std::unique_ptr<StorageSource> reopen() const = 0;
 };
 
 struct StateDict {

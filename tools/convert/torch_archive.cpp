@@ -37,25 +37,25 @@ void TorchArchive::fail(fmt::format_string<Args...> format, Args&&... args) cons
   throw Error(ExitCode::checkpoint, "{}: {}", file_, fmt::format(format, std::forward<Args>(args)...));
 }
 
-TorchArchive::TorchArchive(const fs::path& path) : file_(path.string()) {
-  zip_error_t error;
-  zip_error_init(&error);
-  zip_source_t* source = zip_source_file_create(path.c_str(), 0, -1, &error);
-  if (source == nullptr) fail("cannot open: {}", zip_error_strerror(&error));
-  open(source, fs::file_size(path));
+TorchArchive::TorchArchive(const fs::path& path) : file_(path.string()) { open(); }
+
+TorchArchive::TorchArchive(std::span<const char> bytes, std::string name)
+    : file_(std::move(name)), memory_(bytes) {
+  open();
 }
 
-TorchArchive::TorchArchive(std::span<const char> bytes, std::string name) : file_(std::move(name)) {
-  zip_error_t error;
-  zip_error_init(&error);
-  zip_source_t* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);
-  if (source == nullptr) fail("cannot open: {}", zip_error_strerror(&error));
-  open(source, bytes.size());
+std::unique_ptr<StorageSource> TorchArchive::reopen() const {
+  if (memory_) return std::make_unique<TorchArchive>(*memory_, file_);
+  return std::make_unique<TorchArchive>(fs::path(file_));
 }
 
-void TorchArchive::open(zip_source_t* source, std::uint64_t bytes) {
+void TorchArchive::open() {
   zip_error_t error;
   zip_error_init(&error);
+  const std::uint64_t bytes = memory_ ? memory_->size() : fs::file_size(file_);
+  zip_source_t* source = memory_ ? zip_source_buffer_create(memory_->data(), memory_->size(), 0, &error)
+                                 : zip_source_file_create(file_.c_str(), 0, -1, &error);
+  if (source == nullptr) fail("cannot open: {}", zip_error_strerror(&error));
   archive_.reset(zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error));
   if (!archive_) {
     const bool twice = zip_error_code_zip(&error) == ZIP_ER_EXISTS;

@@ -26,6 +26,7 @@ class TorchArchive : public StorageSource {
   std::string name_of(const std::string& entry) const;  // "x.pth: archive/data.pkl"
   std::optional<std::uint64_t> bytes_of(const std::string& key) const override;
   void read(const std::string& key, char* out) override;
+  std::unique_ptr<StorageSource> reopen() const override;
 
  private:
   struct Entry {
@@ -35,7 +36,7 @@ class TorchArchive : public StorageSource {
     void operator()(zip_t* archive) const { zip_discard(archive); }
   };
 
-  void open(zip_source_t* source, std::uint64_t bytes);
+  void open();
   void add_entry(const zip_stat_t& stat);
   void check_contents();
   const Entry* find(const std::string& entry) const;
@@ -45,6 +46,7 @@ class TorchArchive : public StorageSource {
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const;
 
   std::string file_;
+  std::optional<std::span<const char>> memory_;  // where the file is not on disk
   std::unique_ptr<zip_t, Discard> archive_;
   std::string prefix_;                    // with its slash
   std::map<std::string, Entry> entries_;  // by name without the prefix

@@ -178,7 +178,7 @@ class ShardedReader {
     result_.files.push_back(path);
     result_.tensors.merge(shard.tensors);
     result_.stored_types.merge(shard.stored_types);
-    for (std::string& text : shard.left_out) result_.left_out.push_back(name + ": " + text);
+    for (std::string& text : shard.left_out) result_.left_out.push_back(fmt::format("{}: {}", name, text));
   }
 
   fs::path index_;

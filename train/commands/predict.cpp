@@ -12,7 +12,9 @@
 #include "train/commands/commands.h"
 #include "train/commands/options.h"
 #include "train/gesture_model.h"
+#include "train/import_folder.h"
 #include "train/settings.h"
+#include "train/video_classifier.h"
 
 namespace mg {
 
@@ -48,23 +50,55 @@ struct PredictCommand {
   std::optional<int> threads;
 
   void predict() const {
-    const RunDirectory directory(run);
     const std::vector<std::string> texts = labels.empty() ? std::vector<std::string>() : read_texts(labels);
     Context ctx{CpuStream(threads.value_or(0))};
+    const bool is_run = std::filesystem::exists(run / "ckpt"),
+               is_import = std::filesystem::exists(run / kCertificateFile);
+    if (is_import && !is_run) {
+      predict_classes(ctx, texts);
+    } else {
+      predict_gestures(ctx, texts);
+    }
+  }
+
+ private:
+  // By a run's model: its classes, or any texts.
+  void predict_gestures(Context& ctx, const std::vector<std::string>& texts) const {
+    const RunDirectory directory(run);
     ctx.seed = static_cast<std::uint64_t>(directory.config().integer("seed"));
     GestureModel model(directory, ctx);
-    const Config& config = model.config();
+    const std::vector<float> scores =
+        on_videos(ctx, model.config(), [&](const ClipViews& views, const auto& clips) {
+          return texts.empty() ? model.scores(model.mode({}), views, clips)
+                               : model.similarity(texts, views, clips);
+        });
+    print(scores, texts.empty() ? labels_of(model.classes()) : texts);
+  }
+
+  // By an imported network's own classifier, whose classes names, if given, name.
+  void predict_classes(Context& ctx, std::vector<std::string> names) const {
+    VideoClassifier network(run);
+    const auto classes = static_cast<std::size_t>(network.classes());
+    if (!names.empty() && names.size() != classes) {
+      throw Error(ExitCode::data, "{}: {} lines, but the network has {} classes", labels.string(),
+                  names.size(), classes);
+    }
+    for (std::size_t k = names.size(); k < classes; ++k) names.push_back(fmt::format("class {}", k));
+    print(on_videos(
+              ctx, network.config(),
+              [&](const ClipViews& views, const auto& clips) { return network.scores(ctx, views, clips); }),
+          names);
+  }
+
+  template <class Score>
+  std::vector<float> on_videos(Context& ctx, const Config& config, Score score) const {
     const MemoryFrames frames = decode(decode_spec(config));
     ClipLoader loader(frames, input_spec(config), augmentation(config), loader_threads(config), ctx.arena);
     std::vector<std::int64_t> clips(videos.size());
     std::iota(clips.begin(), clips.end(), std::int64_t{0});
-    const ClipViews views{.loader = loader};
-    const std::vector<float> scores =
-        texts.empty() ? model.scores(model.mode({}), views, clips) : model.similarity(texts, views, clips);
-    print(scores, texts.empty() ? labels_of(model.classes()) : texts);
+    return score(ClipViews{.loader = loader}, clips);
   }
 
- private:
   MemoryFrames decode(const DecodeSpec& spec) const {
     std::vector<Frames> frames;
     for (const std::string& video : videos) {
@@ -101,16 +135,22 @@ struct PredictCommand {
 void add_predict_command(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("predict", "Name the gesture in videos, each one clip");
   auto options = std::make_shared<PredictCommand>();
-  command->add_option("--run", options->run, "the run's folder")->required();
-  command->add_option("--labels", options->labels,
-                      "a file with one text a line to choose from instead of the classes (zero-shot)");
+  command
+      ->add_option("--run", options->run,
+                   "the run's folder, or an imported video network's with its classifier")
+      ->required();
+  command->add_option(
+      "--labels", options->labels,
+      "a file with one text a line to choose from instead of the classes (zero-shot); for an imported "
+      "network the names of its classes");
   command->add_option("--top", options->top, "labels shown of each video; 0: all")->capture_default_str();
   command->add_flag("--json", options->json, "print JSON: video and labels with probabilities");
   command->add_option("VIDEO", options->videos, "video files")->required();
   add_threads_option(*command, options->threads);
   command->footer(
       "Example: mgtrain predict --run runs/first clip1.mp4 clip2.mp4\n"
-      "         mgtrain predict --run runs/first --labels my_gestures.txt --json clip1.mp4");
+      "         mgtrain predict --run runs/first --labels my_gestures.txt --json clip1.mp4\n"
+      "         mgtrain predict --run weights/kinetics --labels kinetics400.txt clip1.mp4");
   command->callback([options, &action] { action = [options] { options->predict(); }; });
 }
 

@@ -42,6 +42,10 @@ void add_train_command(CLI::App& app, Action& action) {
   command->footer(
       "The run's folder gets checkpoints, metrics.jsonl, results/*.json. A second stage is added with "
       "--resume.\n"
+      "`mgtrain info` tells of every key. Of those the paper leaves open: prompt.tokens=pooled makes "
+      "attention a\n"
+      "linear map (its softmax sees one key), =batch makes a result depend on its batch mates, and\n"
+      "prompt.condition=own leaks the answer in training.\n"
       "Weights of others come in by mgconvert, which see.\n"
       "Example: mgtrain train --preset mini --manifest data/manifest.csv --emotion data/emotions.csv --run "
       "runs/first\n"

@@ -139,8 +139,15 @@ struct ImportCommand {
   static std::vector<std::string> dropped_lines(const ConvertedModel& model, const Source& from) {
     std::vector<std::string> lines = from.weights.left_out;
     lines.reserve(lines.size() + model.keys.dropped.size());
-    for (const auto& [name, reason] : model.keys.dropped)
-      lines.push_back(fmt::format("{}: {}", name, reason));
+    std::size_t copies = 0;
+    for (const auto& [name, reason] : model.keys.dropped) {
+      if (reason.starts_with("the same as ")) {
+        ++copies;
+      } else {
+        lines.push_back(fmt::format("{}: {}", name, reason));
+      }
+    }
+    if (copies > 0) lines.push_back(fmt::format("{} copies of tensors that were taken", copies));
     return lines;
   }
 

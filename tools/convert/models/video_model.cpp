@@ -69,12 +69,9 @@ ConvertedModel build_video(const Source& source, const BuildOptions& options) {
   model.keys = video_encoder_keys(source.weights.tensors, source.path.string());
   TensorMap tensors = renamed(source.weights.tensors, model.keys);
   decide_video(model, tensors, "", source);
-  // What torchvision's weights were trained on: R2Plus1D_18_Weights.KINETICS400_V1.transforms().
+  // As torchvision's weights want pixels (R2Plus1D_18_Weights.KINETICS400_V1.transforms()); how many and how
+  // large frames are is the preset's to say.
   decide(model, "video.input", "rgb");
-  decide(model, "video.size", 112);
-  decide(model, "cache.height", 128);
-  decide(model, "cache.width", 171);
-  decide(model, "cache.resize", "bilinear");
   decide(model, "video.scale", "unit");
   decide(model, "video.mean", "0.43216,0.394666,0.37645");
   decide(model, "video.std", "0.22803,0.22145,0.216989");
@@ -95,8 +92,9 @@ ConvertedModel build_video(const Source& source, const BuildOptions& options) {
   model.module = std::move(net);
   load_model(model, std::move(tensors), source, options);
   if (config.classes > 0) {
-    model.notes.push_back(
-        fmt::format("fc, the classifier of {} classes, is kept; training leaves it out", config.classes));
+    model.notes.push_back(fmt::format(
+        "fc, the classifier of {} classes, is kept for `mgtrain predict --run`; training leaves it out",
+        config.classes));
   }
   return model;
 }
