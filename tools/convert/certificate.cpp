@@ -30,7 +30,10 @@ ordered_json make_certificate(const ConvertedModel& model, const Source& source,
   ordered_json c{{"schema", 1}, {"tool", "mgconvert " MG_VERSION}, {"kind", model.kind}};
   c["source"] = ordered_json::array();
   for (const fs::path& file : source.files) {
-    c["source"].push_back({{"file", file.filename().string()},
+    const bool inside = file != source.path && !file.lexically_relative(source.path).empty() &&
+                        *file.lexically_relative(source.path).begin() != "..";
+    const fs::path name = inside ? file.lexically_relative(source.path) : file.filename();
+    c["source"].push_back({{"file", name.string()},
                            {"bytes", fs::file_size(file)},
                            {"sha256", sha256_of_file(file, ExitCode::checkpoint)}});
   }
