@@ -8,6 +8,7 @@
 #include "cli/mgtrain_command.h"
 #include "convert/foreign_models.h"
 #include "engine/file.h"
+#include "models/classifier.h"
 
 namespace mg {
 
@@ -131,6 +132,42 @@ TEST_CASE("The authors' model becomes a run that predicts, and that trains on") 
   check_ok(test::mgtrain({"train", "--resume", "--run", run, "--stage", "classifier", "--manifest",
                           test::synthetic_data().manifest, "--cache", folder / "cache.h5"}));
   CHECK(stage_tensors(run, "classifier").contains("layer_norm.weight"));
+}
+
+TEST_CASE("The authors' second stage and their labels come along") {
+  const TemporaryFolder folder;
+  const fs::path file = folder / "CLIPModel.safetensors", second = folder / "Classifier.safetensors",
+                 labels = folder / "Clip_label.csv";
+  write_safetensors(file, test::small_authors());
+  Classifier classifier({.head = ClassifierHead::authors_tied, .inputs = 16, .hidden = 1, .classes = 3});
+  classifier.initialize(4);
+  write_safetensors(second, to_tensor_map(named_tensors(classifier)));
+  // Not sorted, and with a comma: the classifier's order is that of the ids.
+  write_whole_file(labels, "id,name\n0,touch hat\n1,\"rub, or cover, eyes\"\n2,bite nails\n");
+  std::vector<std::string> import{
+      "import",  file, "--as",  "authors",        "--vocab",      text_model(folder) / "vocab.txt",
+      "--heads", "4",  "--set", "video.frames=4", "--classifier", second};
+  const auto with_labels = [&](const std::string& name, const fs::path& csv) {
+    std::vector<std::string> all = import;
+    all.insert(all.end(), {"--labels", csv, "--out", folder / name});
+    return mgconvert(all);
+  };
+  check_ok(with_labels("run", labels));
+  const Output predicted = test::mgtrain({"predict", "--run", folder / "run", "--json", some_clip()});
+  check_ok(predicted);
+  const nlohmann::json ranked = nlohmann::json::parse(predicted.out)[0]["labels"];
+  REQUIRE(ranked.size() == 3);
+  CHECK(has(ranked.dump(), "rub, or cover, eyes"));
+  check_same(stage_tensors(folder / "run", "classifier"), to_tensor_map(named_tensors(classifier)), "");
+
+  write_whole_file(folder / "two.csv", "id,name\n0,touch hat\n1,bite nails\n");
+  write_whole_file(folder / "gap.csv", "id,name\n0,touch hat\n2,bite nails\n");
+  const Output two = with_labels("run2", folder / "two.csv"), gap = with_labels("run2", folder / "gap.csv");
+  CHECK(two.code == 4);
+  CHECK(has(two.err, "2 labels, but the classifier has 3"));
+  CHECK(gap.code == 4);
+  CHECK(has(gap.err, "gap.csv:3: id: expected 1, got '2'"));
+  CHECK_FALSE(fs::exists(folder / "run2"));
 }
 
 TEST_CASE("An import that was changed is not trained on") {
