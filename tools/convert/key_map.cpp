@@ -53,12 +53,12 @@ const Pairs kPromptBlock{{".cross_attn.q_proj.", ".cross_attention.query_transfo
 std::string renamed_by(const Rules& rules, std::string name) {
   for (const auto& [from, to] : rules.beginnings) {
     if (name.starts_with(from)) {
-      name = to + name.substr(from.size());
+      name.replace(0, from.size(), to);
       break;
     }
   }
   for (const auto& [from, to] : rules.endings) {
-    if (name.ends_with(from)) name = name.substr(0, name.size() - from.size()) + to;
+    if (name.ends_with(from)) name.replace(name.size() - from.size(), from.size(), to);
   }
   return name;
 }

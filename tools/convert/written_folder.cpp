@@ -9,7 +9,7 @@ namespace mg {
 
 namespace fs = std::filesystem;
 
-WrittenFolder::WrittenFolder(fs::path folder)
+WrittenFolder::WrittenFolder(const fs::path& folder)
     : folder_(fs::absolute(folder).lexically_normal()), aside_(folder_.string() + ".tmp") {
   if (!folder_.has_filename()) folder_ = folder_.parent_path(), aside_ = folder_.string() + ".tmp";
   if (fs::exists(folder_) && !(fs::is_directory(folder_) && fs::is_empty(folder_))) {

@@ -8,7 +8,7 @@ namespace mg {
 class WrittenFolder {
  public:
   // Error(ExitCode::usage) when the folder is there and not empty.
-  explicit WrittenFolder(std::filesystem::path folder);
+  explicit WrittenFolder(const std::filesystem::path& folder);
   ~WrittenFolder();  // removes what was not committed
   WrittenFolder(const WrittenFolder&) = delete;
   WrittenFolder& operator=(const WrittenFolder&) = delete;

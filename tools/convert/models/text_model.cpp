@@ -133,7 +133,8 @@ void fit_vocabulary(ConvertedModel& model, TensorMap& tensors, const std::string
   const auto tokens = static_cast<std::int64_t>(source.vocabulary.size());
   if (rows < tokens) refuse(source, "{} has {} rows, but the vocabulary {} tokens", name, rows, tokens);
   model.vocabulary = source.vocabulary;
-  WordPiece(model.vocabulary, source.path.string());  // has the special tokens
+  // An Error where it lacks the special tokens.
+  const WordPiece checked(model.vocabulary, source.path.string());
   if (rows == tokens) return;
   const Tensor& all = tensors.at(name);
   Tensor kept(heap_allocator(), {tokens, all.channels()}, Layout::dense);
