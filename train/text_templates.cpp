@@ -52,7 +52,7 @@ TemplatedTexts encode_templated(const WordPiece& tokenizer, const std::vector<st
 }
 
 Value encode_text(Context& ctx, ContrastiveModel& model, const TemplatedTexts& texts) {
-  const Value all = model.encode_text(ctx, texts.tokens);
+  Value all = model.encode_text(ctx, texts.tokens);
   if (texts.templates == 1) return all;
   return global_average_pool(
       ctx, reshape(all, {all.shape()[0] / texts.templates, texts.templates, all.shape()[1]}));
