@@ -186,6 +186,11 @@ TEST_CASE("A text encoder that computes otherwise, or says too little, is refuse
   CHECK(contains(error_with("num_attention_heads", 5), "5 attention heads do not divide 16 channels"));
   CHECK(contains(error_with("num_attention_heads", "4"), "num_attention_heads: expected a number"));
 
+  TensorMap wide = tensors;
+  wide.at("embeddings.word_embeddings.weight") = test::numbers({12, 4});
+  CHECK(contains(build_error("bert", test::text_source(wide, TextKind::bert)),
+                 "weights.pth: a model beyond what mg builds: --set text.dim=4: text.dim expects"));
+
   Source source = test::text_source(tensors, TextKind::bert);
   CHECK(contains(build_error("distilbert", source), "these are BERT's: --as bert"));
   source.config = nullptr;

@@ -12,8 +12,8 @@ constexpr int kDistilBertHeads = 12;  // of distilbert-base-uncased, which the a
 
 void decide_prompting(ConvertedModel& model, const TensorMap& tensors, const Source& source) {
   const std::string alpha = "prompt_generator.prompt_scaling_factor";
-  decide(model, "prompt.layers", count_numbered(tensors, "prompt_generator.refinement_blocks."));
-  decide(model, "prompt.alpha_shape",
+  decide(model, source, "prompt.layers", count_numbered(tensors, "prompt_generator.refinement_blocks."));
+  decide(model, source, "prompt.alpha_shape",
          extent(tensors, alpha, 0, source) == 1 && model.config.integer("model.embedding_dim") > 1
              ? "scalar"
              : "vector");
@@ -35,7 +35,8 @@ ConvertedModel build_authors(const Source& source, const BuildOptions& options) 
   const std::string text = "text_encoder.model.";
   const bool bert = count_numbered(tensors, text + "encoder.layer.") > 0;
   decide_text(model, bert ? "bert" : "distilbert", tensors, text, source, text_options);
-  decide(model, "model.embedding_dim", extent(tensors, "image_projection.projection.weight", 0, source));
+  decide(model, source, "model.embedding_dim",
+         extent(tensors, "image_projection.projection.weight", 0, source));
   if (prompting) decide_prompting(model, tensors, source);
   for (const std::string& setting : options.settings) model.config.set(setting);
   model.decided.clear();

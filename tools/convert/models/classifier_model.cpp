@@ -19,9 +19,9 @@ ConvertedModel build_classifier(const Source& source, const BuildOptions& option
                             : two_layers ? "fc1.weight"
                                          : "fc.weight",
                     last = two_layers ? "fc2.weight" : "fc.weight";
-  decide(model, "classifier.head", tied ? "authors_tied" : two_layers ? "mlp2" : "linear");
-  decide(model, "model.embedding_dim", extent(tensors, first, 1, source));
-  if (two_layers) decide(model, "classifier.hidden", extent(tensors, first, 0, source));
+  decide(model, source, "classifier.head", tied ? "authors_tied" : two_layers ? "mlp2" : "linear");
+  decide(model, source, "model.embedding_dim", extent(tensors, first, 1, source));
+  if (two_layers) decide(model, source, "classifier.hidden", extent(tensors, first, 0, source));
   for (const std::string& setting : options.settings) model.config.set(setting);
 
   const ClassifierConfig config = classifier_config(model.config, extent(tensors, last, 0, source));

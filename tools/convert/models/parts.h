@@ -21,10 +21,15 @@ std::int64_t extent(const TensorMap& tensors, const std::string& name, int dimen
 // How many of prefix + "0.", prefix + "1.", ... there are.
 int count_numbered(const TensorMap& tensors, const std::string& prefix);
 
-// Sets a key and notes that the model decides it.
+// Sets a key and notes that the model decides it. A value that the key does not take is an
+// Error(ExitCode::checkpoint): a model that mg cannot build.
 template <class Value>
-void decide(ConvertedModel& model, const std::string& key, const Value& value) {
-  model.config.set(fmt::format("{}={}", key, value));
+void decide(ConvertedModel& model, const Source& source, const std::string& key, const Value& value) {
+  try {
+    model.config.set(fmt::format("{}={}", key, value));
+  } catch (const Error& e) {
+    refuse(source, "a model beyond what mg builds: {}", e.what());
+  }
   model.decided.push_back(key);
 }
 

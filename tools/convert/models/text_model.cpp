@@ -107,16 +107,17 @@ void decide_text(ConvertedModel& model, const std::string& kind, const TensorMap
   check_settings(source, kind);
   const std::int64_t dim = extent(tensors, prefix + "embeddings.word_embeddings.weight", 1, source),
                      positions = extent(tensors, prefix + "embeddings.position_embeddings.weight", 0, source);
-  decide(model, "text.kind", kind);
-  decide(model, "text.dim", dim);
-  decide(model, "text.hidden_dim",
+  decide(model, source, "text.kind", kind);
+  decide(model, source, "text.dim", dim);
+  decide(model, source, "text.hidden_dim",
          extent(tensors, layers + (bert ? "0.intermediate.dense.weight" : "0.ffn.lin1.weight"), 0, source));
-  decide(model, "text.layers", count_numbered(tensors, layers));
-  decide(model, "text.heads", heads_of(source, kind, dim, options));
-  decide(model, "text.max_positions", positions);
-  decide(model, "text.max_length", std::min<std::int64_t>(200, positions));
-  decide(model, "text.lowercase", source.tokenizer.lowercase);
-  if (source.pooling) decide(model, "text.pooling", *source.pooling == TextPooling::mean ? "mean" : "cls");
+  decide(model, source, "text.layers", count_numbered(tensors, layers));
+  decide(model, source, "text.heads", heads_of(source, kind, dim, options));
+  decide(model, source, "text.max_positions", positions);
+  decide(model, source, "text.max_length", std::min<std::int64_t>(200, positions));
+  decide(model, source, "text.lowercase", source.tokenizer.lowercase);
+  if (source.pooling)
+    decide(model, source, "text.pooling", *source.pooling == TextPooling::mean ? "mean" : "cls");
 }
 
 void fit_vocabulary(ConvertedModel& model, TensorMap& tensors, const std::string& prefix,
@@ -150,7 +151,7 @@ ConvertedModel build_text(const std::string& kind, const Source& source, const B
   model.keys = text_encoder_keys(source.weights.tensors, source.path.string());
   TensorMap tensors = renamed(source.weights.tensors, model.keys);
   decide_text(model, kind, tensors, "", source, options);
-  decide(model, "contrastive.lr_text", 1e-5);
+  decide(model, source, "contrastive.lr_text", 1e-5);
   for (const std::string& setting : options.settings) model.config.set(setting);
   fit_vocabulary(model, tensors, "", source);
   const auto vocabulary = static_cast<std::int64_t>(model.vocabulary.size());

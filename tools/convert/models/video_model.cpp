@@ -59,8 +59,8 @@ int blocks_of(const TensorMap& tensors, const std::string& prefix, const Source&
 void decide_video(ConvertedModel& model, const TensorMap& tensors, const std::string& prefix,
                   const Source& source) {
   refuse_other_networks(tensors, prefix, source);
-  decide(model, "video.width", extent(tensors, prefix + "stem.3.weight", 0, source));
-  decide(model, "video.blocks", blocks_of(tensors, prefix, source));
+  decide(model, source, "video.width", extent(tensors, prefix + "stem.3.weight", 0, source));
+  decide(model, source, "video.blocks", blocks_of(tensors, prefix, source));
 }
 
 ConvertedModel build_video(const Source& source, const BuildOptions& options) {
@@ -71,11 +71,11 @@ ConvertedModel build_video(const Source& source, const BuildOptions& options) {
   decide_video(model, tensors, "", source);
   // As torchvision's weights want pixels (R2Plus1D_18_Weights.KINETICS400_V1.transforms()); how many and how
   // large frames are is the preset's to say.
-  decide(model, "video.input", "rgb");
-  decide(model, "video.scale", "unit");
-  decide(model, "video.mean", "0.43216,0.394666,0.37645");
-  decide(model, "video.std", "0.22803,0.22145,0.216989");
-  decide(model, "contrastive.lr_video", 1e-4);
+  decide(model, source, "video.input", "rgb");
+  decide(model, source, "video.scale", "unit");
+  decide(model, source, "video.mean", "0.43216,0.394666,0.37645");
+  decide(model, source, "video.std", "0.22803,0.22145,0.216989");
+  decide(model, source, "contrastive.lr_video", 1e-4);
   for (const std::string& setting : options.settings) model.config.set(setting);
 
   R2Plus1dConfig config;
