@@ -173,6 +173,11 @@ std::string Config::source(const std::string& key) const {
   return values_.at(key) == usual ? from : "given by hand";
 }
 
+std::string Config::assignment(const std::string& key) const {
+  const auto* value = std::get_if<std::string>(&values_.at(key));
+  return key + "=" + (value != nullptr ? *value : printed(key));
+}
+
 std::string Config::to_toml(const std::vector<std::string>& only) const {
   std::string text, section;
   for (const ConfigKey& key : config_keys()) {  // keys without a section come first in the table

@@ -53,7 +53,8 @@ class Config {
   float single(const std::string& key) const { return static_cast<float>(real(key)); }
   bool flag(const std::string& key) const;
   const std::string& text(const std::string& key) const;
-  std::string printed(const std::string& key) const;  // as TOML writes it
+  std::string printed(const std::string& key) const;     // as TOML writes it
+  std::string assignment(const std::string& key) const;  // as --set takes it
   // Where the value comes from: the preset's or the default's source, or that it was given by hand.
   std::string source(const std::string& key) const;
 

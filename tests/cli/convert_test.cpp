@@ -123,6 +123,19 @@ TEST_CASE("The authors' model becomes a run that predicts, and that trains on") 
                       "video.frames=4", "--set", "classifier.epochs=1", "--set", "classifier.views=1",
                       "--out", run}));
   check_ok(mgconvert({"verify", run}));
+  // What the user sets beside the weights is a part of what is verified.
+  check_ok(mgconvert({"import",  file,
+                      "--as",    "authors",
+                      "--vocab", vocabulary,
+                      "--heads", "4",
+                      "--set",   "prompt.kind=xclip",
+                      "--set",   "prompt.tokens=pooled",
+                      "--set",   "prompt.heads=2",
+                      "--set",   "contrastive.temperature=0.2",
+                      "--set",   "contrastive.similarity=dot",
+                      "--set",   "text.pooling=mean",
+                      "--out",   folder / "pooled"}));
+  check_ok(mgconvert({"verify", folder / "pooled"}));
   write_whole_file(labels, "rub eyes\ntouch hat\n");
   const Output predicted =
       test::mgtrain({"predict", "--run", run, "--labels", labels, "--json", some_clip()});

@@ -25,12 +25,18 @@ Source source_of(const ImportFolder& folder) {
   return source;
 }
 
+// Of the whole model's outputs, what neither its weights nor the preset decide.
+const std::vector<std::string> kProbed{"prompt.kind",  "prompt.tokens",          "prompt.heads",
+                                       "text.pooling", "contrastive.similarity", "contrastive.temperature"};
+
 ConvertedModel rebuilt(const ImportFolder& folder, const Source& source) {
   BuildOptions options;
   Config config;
   config.load_file(folder.file("config.toml"));
   options.heads = config.small("text.heads");
-  if (folder.kind() == "authors") options.settings.push_back("prompt.kind=" + config.text("prompt.kind"));
+  if (folder.kind() == "authors") {
+    for (const std::string& key : kProbed) options.settings.push_back(config.assignment(key));
+  }
   return build_model(folder.kind(), source, options);
 }
 

@@ -41,7 +41,7 @@ Tensor counter(const Tensor& stored) {
 }  // namespace
 
 void load_model(ConvertedModel& model, TensorMap tensors, const Source& source, const BuildOptions& options) {
-  model.module->initialize(kProbeSeed);
+  if (options.allow_partial) model.module->initialize(kProbeSeed);
   const std::vector<NamedTensor> targets = named_tensors(*model.module);
   for (const NamedTensor& t : targets) {
     if (!t.name.ends_with("num_batches_tracked")) continue;
