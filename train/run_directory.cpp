@@ -11,6 +11,7 @@
 
 #include "engine/file.h"
 #include "kernels/stream.h"
+#include "train/import_folder.h"
 
 namespace mg {
 
@@ -74,6 +75,12 @@ RunDirectory::RunDirectory(const fs::path& path) : path_(path) {
   if (!fs::exists(path / "config.toml")) {
     throw Error(ExitCode::usage,
                 "{}: not a run folder (no config.toml in it): expected what `mgtrain train --run` made",
+                path.string());
+  }
+  if (fs::exists(path / kCertificateFile) && !fs::exists(path / "ckpt")) {
+    throw Error(ExitCode::usage,
+                "{}: an imported model, not a run: start one from it (mgtrain train --video-weights or "
+                "--text-weights)",
                 path.string());
   }
   config_.load_file((path / "config.toml").string());

@@ -71,6 +71,8 @@ TEST_CASE("A text encoder comes in, is verified, starts a run, and goes back out
   CHECK(mgconvert({"import", text_model(folder), "--as", "bert", "--out", weights}).code ==
         2);  // there already
 
+  CHECK(has(test::mgtrain({"report", "--run", weights}).err, "an imported model, not a run"));
+
   const std::vector<std::string> train{
       "train", "--preset", "nano", "--stage", "contrastive", "--manifest", test::synthetic_data().manifest,
       "--run", run};
