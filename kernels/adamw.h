@@ -1,30 +1,37 @@
-// AdamW (Loshchilov and Hutter, ICLR 2019) in PyTorch's order of operations, and the reductions around it.
-// Dense fp32 arrays.
+// AdamW (Loshchilov and Hutter, ICLR 2019) in PyTorch's order of operations, over all tensors of a model, with
+// clipping by the global norm (Pascanu et al. 2013). Dense fp32 arrays.
 #pragma once
+
+#include <span>
 
 #include "kernels/stream.h"
 
 namespace mg {
 
-// w -= lr * weight_decay * w; m, v updated; w -= lr / (1 - beta1^step) * m / (sqrt(v / (1 - beta2^step)) +
-// eps). The gradient is first multiplied by grad_scale (clipping).
-struct AdamWStep {
+struct AdamWTensor {
   float *weight, *first_moment, *second_moment;
   const float* grad;
+  std::int64_t* steps;  // taken before this one; becomes one more
   std::int64_t count;
-  double lr, beta1, beta2, eps, weight_decay;  // double: 1 - 0.999f is wrong in the fifth digit
-  std::int64_t step;                           // 1 in the first step
-  float grad_scale = 1;
+  double lr, weight_decay;
 };
 
-// *sum += sum of squares of x, in a fixed order, in double.
-struct SumOfSquares {
-  double* sum;
-  const float* x;
-  std::int64_t count;
+// What a step found. skipped: the norm was not finite, and nothing was changed.
+struct AdamWOutcome {
+  double gradient_norm;
+  std::int64_t skipped;
+};
+
+// w -= lr * weight_decay * w; m, v updated; w -= lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps), with
+// t = *steps + 1. Gradients are first multiplied by max_norm / (norm + 1e-6) when their norm is above it.
+struct AdamWStep {
+  AdamWOutcome* outcome;  // in the stream's memory, like what the tensors point to
+  std::span<const AdamWTensor> tensors;
+  double beta1, beta2, eps;  // double: 1 - 0.999f is wrong in the fifth digit
+  double max_norm = 0;       // 0: no clipping
 };
 
 void adamw_step(const AdamWStep&, CpuStream&);
-void sum_of_squares(const SumOfSquares&, CpuStream&);
+void adamw_step(const AdamWStep&, CudaStream&);
 
 }  // namespace mg

@@ -37,6 +37,8 @@ struct AttentionBackward {
 };
 
 void attention_forward(const AttentionForward&, CpuStream&);
+void attention_forward(const AttentionForward&, CudaStream&);
 void attention_backward(const AttentionBackward&, CpuStream&);
+void attention_backward(const AttentionBackward&, CudaStream&);
 
 }  // namespace mg

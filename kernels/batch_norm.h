@@ -3,21 +3,16 @@
 // Vectors are [C], fp32.
 #pragma once
 
+#include "kernels/epilogue.h"
 #include "kernels/stream.h"
 #include "kernels/view.h"
 
 namespace mg {
 
-// The batch's mean and biased variance, and the running ones: new = (1 - momentum) * old + momentum * batch,
-// the variance unbiased (PyTorch). Needs more than one row for the unbiased variance; with one, the running
-// variance takes the biased one.
+// The batch's mean and biased variance of the values as stored.
 struct BatchNormStatistics {
   ConstView x;
-  float* mean;
-  float* variance;
-  float* running_mean = nullptr;
-  float* running_variance = nullptr;
-  float momentum = 0.1f;
+  BatchStatistics statistics;
 };
 
 struct BatchNormForward {
@@ -40,7 +35,10 @@ struct BatchNormBackward {
 };
 
 void batch_norm_statistics(const BatchNormStatistics&, CpuStream&);
+void batch_norm_statistics(const BatchNormStatistics&, CudaStream&);
 void batch_norm_forward(const BatchNormForward&, CpuStream&);
+void batch_norm_forward(const BatchNormForward&, CudaStream&);
 void batch_norm_backward(const BatchNormBackward&, CpuStream&);
+void batch_norm_backward(const BatchNormBackward&, CudaStream&);
 
 }  // namespace mg

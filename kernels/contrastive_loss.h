@@ -14,6 +14,7 @@ namespace mg {
 
 enum class ContrastiveTarget { softmax, l1 };
 
+// All of it in fp32.
 struct ContrastiveProblem {
   ConstView v;                 // [B, D]
   ConstView t;                 // [K, D], or [B, K, D]: text k as prompted by clip i
@@ -39,10 +40,12 @@ struct ContrastiveLossBackward {
   ContrastiveProblem problem;
   View dv, dt;  // like v and t, written whole
   ContrastiveNormalisers normalisers;
-  float dloss;
+  const float* dloss;
 };
 
 void contrastive_loss_forward(const ContrastiveLossForward&, CpuStream&);
+void contrastive_loss_forward(const ContrastiveLossForward&, CudaStream&);
 void contrastive_loss_backward(const ContrastiveLossBackward&, CpuStream&);
+void contrastive_loss_backward(const ContrastiveLossBackward&, CudaStream&);
 
 }  // namespace mg

@@ -31,6 +31,8 @@ struct Conv3dForward {
   Conv3dGeometry geometry;
   InputTransform input;  // applied to x while it is read; padding stays zero
   Epilogue epilogue;
+  // Of y as stored, for the BatchNorm that follows: what batch_norm_statistics would find.
+  BatchStatistics statistics = {};
 };
 
 // dx = the gradient of the input, written whole (not accumulated).
@@ -43,14 +45,17 @@ struct Conv3dBackwardData {
 
 // dw = the gradient of the weights, written whole (not accumulated).
 struct Conv3dBackwardWeight {
-  View dw;       // [K, C, kt, kh, kw]
+  View dw;       // [K, C, kt, kh, kw], fp32
   ConstView x;   // [N, T, H, W, C]
   ConstView dy;  // [N, To, Ho, Wo, K]
   Conv3dGeometry geometry;
 };
 
 void conv3d_forward(const Conv3dForward&, CpuStream&);
+void conv3d_forward(const Conv3dForward&, CudaStream&);
 void conv3d_backward_data(const Conv3dBackwardData&, CpuStream&);
+void conv3d_backward_data(const Conv3dBackwardData&, CudaStream&);
 void conv3d_backward_weight(const Conv3dBackwardWeight&, CpuStream&);
+void conv3d_backward_weight(const Conv3dBackwardWeight&, CudaStream&);
 
 }  // namespace mg

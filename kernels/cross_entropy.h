@@ -15,10 +15,12 @@ struct CrossEntropyBackward {
   View dlogits;
   ConstView logits, targets;
   const float* row_lse;
-  float dloss;
+  const float* dloss;
 };
 
 void cross_entropy_forward(const CrossEntropyForward&, CpuStream&);
+void cross_entropy_forward(const CrossEntropyForward&, CudaStream&);
 void cross_entropy_backward(const CrossEntropyBackward&, CpuStream&);
+void cross_entropy_backward(const CrossEntropyBackward&, CudaStream&);
 
 }  // namespace mg

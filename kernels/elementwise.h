@@ -3,7 +3,6 @@
 #pragma once
 
 #include "kernels/epilogue.h"
-#include "kernels/philox.h"
 #include "kernels/stream.h"
 #include "kernels/view.h"
 
@@ -15,7 +14,7 @@ struct AddForward {
   ConstView a, b;
 };
 
-// y = factor * x.
+// y = factor * x. y may have another pitch and element type: with factor 1 this is the cast and the repacking.
 struct ScaleForward {
   View y;
   ConstView x;
@@ -47,24 +46,26 @@ struct ActivationBackward {
   Activation activation;
 };
 
-// y = x / (1 - p) where kept, else 0. Row r belongs to sample sample_offset + r / rows_per_sample; element e
-// of a sample (in dense order) is kept when lane e % 4 of draw(sample, e / 4) is at least p as uniform01. The
-// gradient is the same operation on dy.
+// y = x / (1 - p) where the mask keeps it, else 0. The gradient is the same operation on dy.
 struct Dropout {
   View y;
   ConstView x;
-  float p;
-  RandomKey key;
-  std::uint32_t sample_offset;
-  std::int64_t rows_per_sample;
+  DropoutMask mask;
 };
 
 void add_forward(const AddForward&, CpuStream&);
+void add_forward(const AddForward&, CudaStream&);
 void scale_forward(const ScaleForward&, CpuStream&);
+void scale_forward(const ScaleForward&, CudaStream&);
 void scale_channels_forward(const ScaleChannelsForward&, CpuStream&);
+void scale_channels_forward(const ScaleChannelsForward&, CudaStream&);
 void scale_channels_backward_factor(const ScaleChannelsBackwardFactor&, CpuStream&);
+void scale_channels_backward_factor(const ScaleChannelsBackwardFactor&, CudaStream&);
 void activation_forward(const ActivationForward&, CpuStream&);
+void activation_forward(const ActivationForward&, CudaStream&);
 void activation_backward(const ActivationBackward&, CpuStream&);
+void activation_backward(const ActivationBackward&, CudaStream&);
 void dropout(const Dropout&, CpuStream&);
+void dropout(const Dropout&, CudaStream&);
 
 }  // namespace mg

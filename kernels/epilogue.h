@@ -1,6 +1,7 @@
 // What a matrix-shaped kernel (convolution, linear) can do to its operands on the way in and out.
 #pragma once
 
+#include "kernels/philox.h"
 #include "kernels/view.h"
 
 namespace mg {
@@ -20,11 +21,35 @@ struct InputTransform {
   bool relu = false;
 };
 
-// y = activation(result + bias[k]) + residual. Each part is off when null or none.
+// Which elements survive: element e of a sample (in dense order) is kept when lane e % 4 of draw(sample, e / 4)
+// is at least p as uniform01; the rest become 0, the kept are divided by 1 - p. Row r belongs to sample
+// sample_offset + r / rows_per_sample.
+struct DropoutMask {
+  float p = 0;
+  RandomKey key;
+  std::uint32_t sample_offset = 0;
+  std::int64_t rows_per_sample = 1;
+};
+
+// y = relu?(dropout(activation(result + bias[k])) + residual). Each part is off when null, none, 0 or false:
+// a Transformer's sub-layer has bias, dropout and residual; a folded BatchNorm bias, residual and ReLU.
 struct Epilogue {
   const float* bias = nullptr;
   Activation activation = Activation::none;
-  ConstView residual;  // shaped like the output
+  DropoutMask dropout = {};
+  ConstView residual = {};  // shaped like the output
+  bool relu = false;        // of the sum
+};
+
+// Where statistics of a batch go, [C] each, and the running ones (null: none): new = (1 - momentum) * old +
+// momentum * batch, the variance unbiased (PyTorch). With one row the running variance takes the biased one.
+// All empty: no statistics are wanted.
+struct BatchStatistics {
+  float* mean = nullptr;
+  float* variance = nullptr;  // biased
+  float* running_mean = nullptr;
+  float* running_variance = nullptr;
+  float momentum = 0.1f;
 };
 
 }  // namespace mg

@@ -33,8 +33,12 @@ struct L2NormalizeBackward {
 };
 
 void layer_norm_forward(const LayerNormForward&, CpuStream&);
+void layer_norm_forward(const LayerNormForward&, CudaStream&);
 void layer_norm_backward(const LayerNormBackward&, CpuStream&);
+void layer_norm_backward(const LayerNormBackward&, CudaStream&);
 void l2_normalize_forward(const L2NormalizeForward&, CpuStream&);
+void l2_normalize_forward(const L2NormalizeForward&, CudaStream&);
 void l2_normalize_backward(const L2NormalizeBackward&, CpuStream&);
+void l2_normalize_backward(const L2NormalizeBackward&, CudaStream&);
 
 }  // namespace mg

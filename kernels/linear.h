@@ -24,14 +24,17 @@ struct LinearBackwardData {
 };
 
 struct LinearBackwardWeight {
-  View dw;      // [K, C], written whole
-  View dbias;   // optional [K], written whole
+  View dw;      // [K, C], fp32, written whole
+  View dbias;   // optional [K], fp32, written whole
   ConstView x;  // [..., C]
   ConstView dy;
 };
 
 void linear_forward(const LinearForward&, CpuStream&);
+void linear_forward(const LinearForward&, CudaStream&);
 void linear_backward_data(const LinearBackwardData&, CpuStream&);
+void linear_backward_data(const LinearBackwardData&, CudaStream&);
 void linear_backward_weight(const LinearBackwardWeight&, CpuStream&);
+void linear_backward_weight(const LinearBackwardWeight&, CudaStream&);
 
 }  // namespace mg

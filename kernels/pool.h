@@ -16,6 +16,8 @@ struct GlobalAveragePoolBackward {
 };
 
 void global_average_pool_forward(const GlobalAveragePoolForward&, CpuStream&);
+void global_average_pool_forward(const GlobalAveragePoolForward&, CudaStream&);
 void global_average_pool_backward(const GlobalAveragePoolBackward&, CpuStream&);
+void global_average_pool_backward(const GlobalAveragePoolBackward&, CudaStream&);
 
 }  // namespace mg

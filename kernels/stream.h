@@ -1,4 +1,4 @@
-// A stream runs kernels in order. CpuStream owns the worker threads, the instruction set that kernels
+// A stream runs kernels in order: CpuStream here, CudaStream in kernels/cuda_stream.h. CpuStream owns the worker threads, the instruction set that kernels
 // dispatch on, per-worker scratch memory, and tables that are costly to build per geometry (indirection
 // tables of convolutions).
 #pragma once
@@ -9,7 +9,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 namespace mg {
@@ -52,7 +51,6 @@ class CpuStream {
   std::unique_ptr<State> state_;
 };
 
-// What this build can run on; a CUDA stream joins it when the build has CUDA kernels.
-using Stream = std::variant<CpuStream>;
+class CudaStream;  // kernels/cuda_stream.h
 
 }  // namespace mg

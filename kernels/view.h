@@ -10,13 +10,15 @@
 
 namespace mg {
 
-enum class DType : std::uint8_t { f32, i32, i64, u8 };
+enum class DType : std::uint8_t { f32, bf16, i32, i64, u8 };
 
 constexpr std::int64_t size_of(DType type) {
   switch (type) {
     case DType::f32:
     case DType::i32:
       return 4;
+    case DType::bf16:
+      return 2;
     case DType::i64:
       return 8;
     case DType::u8:
@@ -26,7 +28,7 @@ constexpr std::int64_t size_of(DType type) {
 }
 
 inline constexpr int kMaxRank = 5;
-inline constexpr std::int64_t kChannelAlign = 16;  // elements: one 64-byte line of fp32
+inline constexpr std::int64_t kChannelAlign = 16;  // elements: one 64-byte line of fp32, 32 bytes of bf16
 
 constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;

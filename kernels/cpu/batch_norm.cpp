@@ -56,7 +56,8 @@ void batch_norm_statistics(const BatchNormStatistics& args, CpuStream& stream) {
   stream.parallel_for(blocks, [&](std::int64_t i, int) {
     block_moments(args.x, i * block, std::min(rows, (i + 1) * block), width, partial + i * 3 * width);
   });
-  const auto momentum = static_cast<double>(args.momentum);
+  const BatchStatistics& out = args.statistics;
+  const auto momentum = static_cast<double>(out.momentum);
   auto update = [&](float& running, double batch) {
     running = static_cast<float>((1 - momentum) * static_cast<double>(running) + momentum * batch);
   };
@@ -74,11 +75,11 @@ void batch_norm_statistics(const BatchNormStatistics& args, CpuStream& stream) {
         mean += difference * n / (count + n);
         count += n;
       }
-      args.mean[c] = static_cast<float>(mean);
-      args.variance[c] = static_cast<float>(squares / count);
-      if (args.running_mean == nullptr) continue;
-      update(args.running_mean[c], mean);
-      update(args.running_variance[c], squares / std::max(1.0, count - 1));
+      out.mean[c] = static_cast<float>(mean);
+      out.variance[c] = static_cast<float>(squares / count);
+      if (out.running_mean == nullptr) continue;
+      update(out.running_mean[c], mean);
+      update(out.running_variance[c], squares / std::max(1.0, count - 1));
     }
   });
 }

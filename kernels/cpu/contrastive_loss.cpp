@@ -98,7 +98,7 @@ void contrastive_loss_forward(const ContrastiveLossForward& args, CpuStream& str
 void contrastive_loss_backward(const ContrastiveLossBackward& args, CpuStream& stream) {
   const Pairs pairs(args.problem);
   const ContrastiveNormalisers& norm = args.normalisers;
-  const double factor = static_cast<double>(args.dloss) * 0.5 /
+  const double factor = static_cast<double>(*args.dloss) * 0.5 /
                         (static_cast<double>(pairs.clips) * static_cast<double>(args.problem.temperature));
   // The gradient of v_i . t_k.
   auto gradient = [&](std::int64_t i, std::int64_t k) {

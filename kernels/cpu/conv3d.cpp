@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/batch_norm.h"
 #include "kernels/cpu/conv_tables.h"
 #include "kernels/cpu/isa.h"
 // after isa.h: compiled per instruction set
@@ -13,6 +14,8 @@
 #include "kernels/cpu/gather_matmul.h"
 
 namespace mg::MG_ISA {
+
+void batch_norm_statistics(const BatchNormStatistics&, CpuStream&);
 
 namespace {
 
@@ -66,6 +69,7 @@ void conv3d_forward(const Conv3dForward& args, CpuStream& stream) {
   gather_matmul(job, stream, [&](std::int64_t begin, std::int64_t end, std::int64_t k0, std::int64_t k1) {
     epilogue_rows(args.epilogue, args.y, {}, begin, end, k0, k1);
   });
+  if (args.statistics.mean != nullptr) batch_norm_statistics({args.y, args.statistics}, stream);
 }
 
 void conv3d_backward_data(const Conv3dBackwardData& args, CpuStream& stream) {

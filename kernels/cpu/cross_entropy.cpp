@@ -36,7 +36,7 @@ void cross_entropy_forward(const CrossEntropyForward& args, CpuStream& stream) {
 
 void cross_entropy_backward(const CrossEntropyBackward& args, CpuStream& stream) {
   const std::int64_t rows = args.logits.rows(), classes = args.logits.channels();
-  const float factor = args.dloss / static_cast<float>(rows);
+  const float factor = *args.dloss / static_cast<float>(rows);
   for_each_row_block(stream, rows, classes, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       const float* logits = args.logits.f32() + r * args.logits.pitch;

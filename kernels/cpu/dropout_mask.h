@@ -2,7 +2,7 @@
 // once per instruction set, after kernels/cpu/isa.h.
 #pragma once
 
-#include "kernels/philox.h"
+#include "kernels/epilogue.h"
 
 namespace mg::MG_ISA {
 
@@ -34,6 +34,13 @@ inline void dropout_factors(const RandomKey& key, std::uint32_t sample, std::int
     const std::int64_t begin = std::max(first, start), end = std::min(first + count, start + kMaskChunk);
     for (std::int64_t e = begin; e < end; ++e) factors[e - first] = chunk[e - start];
   }
+}
+
+// The same for channels c0 .. c0 + count - 1 of row r, of rows of `channels`.
+inline void dropout_factors(const DropoutMask& mask, std::int64_t r, std::int64_t channels, std::int64_t c0,
+                            std::int64_t count, float* factors) {
+  const auto sample = mask.sample_offset + static_cast<std::uint32_t>(r / mask.rows_per_sample);
+  dropout_factors(mask.key, sample, r % mask.rows_per_sample * channels + c0, count, mask.p, factors);
 }
 
 }  // namespace mg::MG_ISA

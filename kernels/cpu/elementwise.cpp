@@ -111,11 +111,9 @@ void dropout(const Dropout& args, CpuStream& stream) {
   for_each_row_block(stream, args.y.rows(), channels * 8, [&](std::int64_t begin, std::int64_t end) {
     alignas(64) float factors[kRun];
     for (std::int64_t r = begin; r < end; ++r) {
-      const auto sample = args.sample_offset + static_cast<std::uint32_t>(r / args.rows_per_sample);
-      const std::int64_t first = r % args.rows_per_sample * channels;
       for (std::int64_t c0 = 0; c0 < channels; c0 += kRun) {
         const std::int64_t count = std::min(kRun, channels - c0);
-        dropout_factors(args.key, sample, first + c0, count, args.p, factors);
+        dropout_factors(args.mask, r, channels, c0, count, factors);
         const float* x = row(args.x, r) + c0;
         float* y = row(args.y, r) + c0;
         for (std::int64_t c = 0; c < count; ++c) y[c] = x[c] * factors[c];

@@ -1,8 +1,6 @@
 #include "kernels/gather_rows.h"
 
 #include <algorithm>
-#include <cstring>
-#include <vector>
 
 #include "kernels/cpu/isa.h"
 // after isa.h: compiled per instruction set
@@ -20,24 +18,18 @@ void gather_rows_forward(const GatherRowsForward& args, CpuStream& stream) {
 }
 
 void gather_rows_backward(const GatherRowsBackward& args, CpuStream& stream) {
-  const std::int64_t rows = args.dx.rows(), count = args.dy.rows(), channels = args.dx.channels();
-  // Counting sort: the sources of each row of dx, in order.
-  std::vector<std::int32_t> start(static_cast<std::size_t>(rows) + 1),
-      source(static_cast<std::size_t>(count));
-  for (std::int64_t i = 0; i < count; ++i) ++start[static_cast<std::size_t>(args.indices[i]) + 1];
-  for (std::size_t j = 1; j < start.size(); ++j) start[j] += start[j - 1];
-  std::vector<std::int32_t> next(start.begin(), start.end() - 1);
-  for (std::int64_t i = 0; i < count; ++i) {
-    source[static_cast<std::size_t>(next[static_cast<std::size_t>(args.indices[i])]++)] =
-        static_cast<std::int32_t>(i);
-  }
+  const std::int64_t rows = args.dx.rows(), channels = args.dx.channels();
+  const RowSegments& segments = args.segments;
   for_each_row_block(stream, rows, channels, [&](std::int64_t begin, std::int64_t end) {
+    const std::int32_t* last = segments.rows + segments.count;
+    const std::int32_t* next = std::lower_bound(segments.rows, last, begin);
     for (std::int64_t j = begin; j < end; ++j) {
       float* dx = args.dx.f32() + j * args.dx.pitch;
       std::fill_n(dx, channels, 0.0f);
-      for (std::int32_t s = start[static_cast<std::size_t>(j)]; s < start[static_cast<std::size_t>(j) + 1];
-           ++s) {
-        const float* dy = args.dy.f32() + source[static_cast<std::size_t>(s)] * args.dy.pitch;
+      if (next == last || *next != j) continue;
+      const std::int64_t segment = next++ - segments.rows;
+      for (std::int32_t s = segments.starts[segment]; s < segments.starts[segment + 1]; ++s) {
+        const float* dy = args.dy.f32() + segments.order[s] * args.dy.pitch;
         for (std::int64_t c = 0; c < channels; ++c) dx[c] += dy[c];
       }
     }

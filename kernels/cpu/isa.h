@@ -2,9 +2,10 @@
 // header, and then opens `namespace mg::MG_ISA`: from here to the end of the file functions are compiled for
 // that instruction set, and only they. (With -mavx512f as a flag, an inline function of a standard header
 // could be emitted with AVX-512 and picked by the linker for the whole program.) MG_KERNEL at the end of the
-// file makes the public function that chooses at run time.
+// file makes the public function that chooses at run time, and that takes bf16 by conversion.
 #pragma once
 
+#include "kernels/cpu/in_f32.h"
 #include "kernels/stream.h"
 
 #ifndef MG_ISA  // tools that read a file by itself
@@ -54,7 +55,12 @@ inline constexpr int kVectorFloats = 4;
 #define MG_KERNEL(name, Args)                                                 \
   namespace mg {                                                              \
   MG_KERNEL_DECLARE(name, Args)                                               \
-  void name(const Args& args, CpuStream& stream) { MG_KERNEL_DISPATCH(name) } \
+  static void name##_f32(const Args& args, CpuStream& stream) {                 \
+    MG_KERNEL_DISPATCH(name)                                                   \
+  }                                                                           \
+  void name(const Args& args, CpuStream& stream) {                            \
+    in_f32(args, stream, [&](const Args& f32) { name##_f32(f32, stream); });  \
+  }                                                                           \
   }
 #else
 #define MG_KERNEL(name, Args)
