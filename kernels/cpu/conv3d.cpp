@@ -69,7 +69,7 @@ void conv3d_forward(const Conv3dForward& args, CpuStream& stream) {
   gather_matmul(job, stream, [&](std::int64_t begin, std::int64_t end, std::int64_t k0, std::int64_t k1) {
     epilogue_rows(args.epilogue, args.y, {}, begin, end, k0, k1);
   });
-  if (args.statistics.mean != nullptr) batch_norm_statistics({args.y, args.statistics}, stream);
+  if (args.statistics.mean != nullptr) batch_norm_statistics(BatchNormStatistics{args.y, args.statistics}, stream);
 }
 
 void conv3d_backward_data(const Conv3dBackwardData& args, CpuStream& stream) {
