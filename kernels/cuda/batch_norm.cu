@@ -1,6 +1,7 @@
-// Batch normalisation: y = relu?(weight[c] * (x - mean[c]) / sqrt(variance[c] + eps) + bias[c] + residual) in one pass, and
-// its gradients in two: sums down the columns, then dx = from_g * g - (constant + from_x * (x - mean)), g = dy where the ReLU
-// let through. Numbers of a channel are read once a thread and kept in registers.
+// Batch normalisation: y = relu?(weight[c] * (x - mean[c]) / sqrt(variance[c] + eps) + bias[c] + residual) in
+// one pass, and its gradients in two: sums down the columns, then dx = from_g * g - (constant + from_x * (x -
+// mean)), g = dy where the ReLU let through. Numbers of a channel are read once a thread and kept in
+// registers.
 #include "kernels/batch_norm.h"
 
 #include "kernels/cuda/column_sums.cuh"
@@ -41,7 +42,8 @@ __global__ void batch_norm_forward_kernel(RowTile tile, int channels, Rows<Elem>
 
 // g: dy where y (null without ReLU) is above zero.
 template <int kWidth, class Elem>
-__device__ __forceinline__ void load_masked(float (&g)[kWidth], Rows<const Elem> dy, Rows<const Elem> y, std::int64_t r, int c) {
+__device__ __forceinline__ void load_masked(float (&g)[kWidth], Rows<const Elem> dy, Rows<const Elem> y,
+                                            std::int64_t r, int c) {
   load_chunk(g, dy.at(r, c));
   if (y.data == nullptr) return;
   float output[kWidth];
@@ -50,11 +52,12 @@ __device__ __forceinline__ void load_masked(float (&g)[kWidth], Rows<const Elem>
   for (int j = 0; j < kWidth; ++j) g[j] = output[j] > 0.0f ? g[j] : 0.0f;
 }
 
-// dy, x, y (or null): [rows, channels]. partial: [blocks, 2, channels]: sums of g and of g * (x - mean) of each strip.
+// dy, x, y (or null): [rows, channels]. partial: [blocks, 2, channels]: sums of g and of g * (x - mean) of
+// each strip.
 template <int kWidth, class Elem>
 __global__ void __launch_bounds__(kRowThreads)
-    batch_norm_backward_sums_kernel(RowTile tile, int channels, Rows<const Elem> dy, Rows<const Elem> x, Rows<const Elem> y,
-                                    const float* mean, float* partial) {
+    batch_norm_backward_sums_kernel(RowTile tile, int channels, Rows<const Elem> dy, Rows<const Elem> x,
+                                    Rows<const Elem> y, const float* mean, float* partial) {
   const int column = tile.column<kWidth>();
   float sums[2 * kWidth] = {}, means[kWidth];
   load_channels(means, mean, column, channels);
@@ -105,13 +108,13 @@ struct StoreGradients {
   }
 };
 
-// dx, dresidual (one may be null), dy, x, y (or null): [rows, channels]. constant, from_x: [channels], null without
-// statistics of the batch.
+// dx, dresidual (one may be null), dy, x, y (or null): [rows, channels]. constant, from_x: [channels], null
+// without statistics of the batch.
 template <int kWidth, class Elem>
 __global__ void batch_norm_backward_kernel(RowTile tile, int channels, Rows<Elem> dx, Rows<Elem> dresidual,
-                                           Rows<const Elem> dy, Rows<const Elem> x, Rows<const Elem> y, const float* mean,
-                                           const float* variance, const float* weight, float eps, const float* constant,
-                                           const float* from_x) {
+                                           Rows<const Elem> dy, Rows<const Elem> x, Rows<const Elem> y,
+                                           const float* mean, const float* variance, const float* weight,
+                                           float eps, const float* constant, const float* from_x) {
   const int column = tile.column<kWidth>();
   float means[kWidth], from_g[kWidth], constants[kWidth] = {}, slopes[kWidth] = {};
   load_channels(means, variance, column, channels);
@@ -154,9 +157,10 @@ void batch_norm_forward(const BatchNormForward& args, CudaStream& stream) {
     with_width<Elem>(
         [&](auto width) {
           const RowLaunch l = channel_launch(args.x.rows(), args.y.pitch, width);
-          launch(stream, "batch_norm_forward_kernel", batch_norm_forward_kernel<width(), Elem>, l.grid, l.block, 0, l.tile,
-                 args.x.channels(), rows_of<Elem>(args.y), rows_of<Elem>(args.x), rows_of<Elem>(args.residual), args.mean,
-                 args.variance, args.weight, args.bias, args.eps, args.relu);
+          launch(stream, "batch_norm_forward_kernel", batch_norm_forward_kernel<width(), Elem>, l.grid,
+                 l.block, 0, l.tile, args.x.channels(), rows_of<Elem>(args.y), rows_of<Elem>(args.x),
+                 rows_of<Elem>(args.residual), args.mean, args.variance, args.weight, args.bias, args.eps,
+                 args.relu);
         },
         args.y, args.x, args.residual);
   });
@@ -165,30 +169,34 @@ void batch_norm_forward(const BatchNormForward& args, CudaStream& stream) {
 void batch_norm_backward(const BatchNormBackward& args, CudaStream& stream) {
   const std::int64_t rows = args.x.rows(), channels = args.x.channels();
   const bool batch = args.dx && args.batch_statistics;
-  auto* sums = static_cast<float*>(stream.workspace(1, static_cast<std::size_t>(2 * channels) * sizeof(float)));
+  auto* sums =
+      static_cast<float*>(stream.workspace(1, static_cast<std::size_t>(2 * channels) * sizeof(float)));
   float *constant = sums, *from_x = sums + channels;
   auto run = [&](auto elem, auto width) {
     using Elem = decltype(elem);
     if (args.dweight != nullptr || batch) {
       const RowLaunch l = row_launch(rows, channels, width, 8, 512);
-      auto* partial =
-          static_cast<float*>(stream.workspace(0, l.grid.x * static_cast<std::size_t>(2 * channels) * sizeof(float)));
-      launch(stream, "batch_norm_backward_sums_kernel", batch_norm_backward_sums_kernel<width(), Elem>, l.grid, l.block, 0,
-             l.tile, channels, rows_of<Elem>(args.dy), rows_of<Elem>(args.x), rows_of<Elem>(args.y), args.mean, partial);
+      auto* partial = static_cast<float*>(
+          stream.workspace(0, l.grid.x * static_cast<std::size_t>(2 * channels) * sizeof(float)));
+      launch(stream, "batch_norm_backward_sums_kernel", batch_norm_backward_sums_kernel<width(), Elem>,
+             l.grid, l.block, 0, l.tile, channels, rows_of<Elem>(args.dy), rows_of<Elem>(args.x),
+             rows_of<Elem>(args.y), args.mean, partial);
       column_totals(stream, "batch_norm_column_totals_kernel", partial, l.grid.x, 2 * channels,
-                    StoreGradients{args.dweight, args.dbias, constant, from_x, args.variance, args.weight, args.eps,
-                                   static_cast<int>(channels), static_cast<double>(rows)});
+                    StoreGradients{args.dweight, args.dbias, constant, from_x, args.variance, args.weight,
+                                   args.eps, static_cast<int>(channels), static_cast<double>(rows)});
     }
     if (!args.dx && !args.dresidual) return;
-    const std::int64_t pitch = std::max(args.dx ? args.dx.pitch : 0, args.dresidual ? args.dresidual.pitch : 0);
+    const std::int64_t pitch =
+        std::max(args.dx ? args.dx.pitch : 0, args.dresidual ? args.dresidual.pitch : 0);
     const RowLaunch l = channel_launch(rows, pitch, width);
-    launch(stream, "batch_norm_backward_kernel", batch_norm_backward_kernel<width(), Elem>, l.grid, l.block, 0, l.tile,
-           channels, rows_of<Elem>(args.dx), rows_of<Elem>(args.dresidual), rows_of<Elem>(args.dy), rows_of<Elem>(args.x),
-           rows_of<Elem>(args.y), args.mean, args.variance, args.weight, args.eps, batch ? constant : nullptr,
-           batch ? from_x : nullptr);
+    launch(stream, "batch_norm_backward_kernel", batch_norm_backward_kernel<width(), Elem>, l.grid, l.block,
+           0, l.tile, channels, rows_of<Elem>(args.dx), rows_of<Elem>(args.dresidual), rows_of<Elem>(args.dy),
+           rows_of<Elem>(args.x), rows_of<Elem>(args.y), args.mean, args.variance, args.weight, args.eps,
+           batch ? constant : nullptr, batch ? from_x : nullptr);
   };
   with_elem(args.x.dtype, [&](auto elem) {
-    with_width<decltype(elem)>([&](auto width) { run(elem, width); }, args.dx, args.dresidual, args.dy, args.x, args.y);
+    with_width<decltype(elem)>([&](auto width) { run(elem, width); }, args.dx, args.dresidual, args.dy,
+                               args.x, args.y);
   });
 }
 

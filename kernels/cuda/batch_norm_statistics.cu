@@ -1,5 +1,6 @@
-// The mean and biased variance of each channel in one pass over x: each strip of rows sums d = x - centre and d^2 about a
-// centre of its own, its first row, and the strips' moments are combined in double (Chan, Golub and LeVeque 1979).
+// The mean and biased variance of each channel in one pass over x: each strip of rows sums d = x - centre and
+// d^2 about a centre of its own, its first row, and the strips' moments are combined in double (Chan, Golub
+// and LeVeque 1979).
 #include "kernels/batch_norm.h"
 #include "kernels/cuda/column_sums.cuh"
 
@@ -60,11 +61,12 @@ __device__ void update_running(float& running, double batch, double momentum) {
   running = static_cast<float>((1 - momentum) * static_cast<double>(running) + momentum * batch);
 }
 
-// Thread (x, y): channel blockIdx.x * 32 + x, strips y, y + 16, ...; then a tree over y. Shared: 12 KiB, static.
+// Thread (x, y): channel blockIdx.x * 32 + x, strips y, y + 16, ...; then a tree over y. Shared: 12 KiB,
+// static.
 constexpr int kStripLanes = 16;
 __global__ void __launch_bounds__(32 * kStripLanes)
-    batch_norm_moments_kernel(const float* partial, int strips, std::int64_t strip, std::int64_t rows, int channels,
-                              BatchStatistics out) {
+    batch_norm_moments_kernel(const float* partial, int strips, std::int64_t strip, std::int64_t rows,
+                              int channels, BatchStatistics out) {
   __shared__ Moments shared[kStripLanes][32];
   const int c = static_cast<int>(blockIdx.x * 32 + threadIdx.x);
   Moments all{0, 0, 0};
@@ -101,13 +103,13 @@ void batch_norm_statistics(const BatchNormStatistics& args, CudaStream& stream) 
     with_width<Elem>(
         [&](auto width) {
           const RowLaunch l = row_launch(rows, channels, width, 8, 512);
-          auto* partial =
-              static_cast<float*>(stream.workspace(0, l.grid.x * static_cast<std::size_t>(3 * channels) * sizeof(float)));
-          launch(stream, "batch_norm_statistics_kernel", batch_norm_statistics_kernel<width(), Elem>, l.grid, l.block, 0,
-                 l.tile, channels, rows_of<Elem>(args.x), partial);
+          auto* partial = static_cast<float*>(
+              stream.workspace(0, l.grid.x * static_cast<std::size_t>(3 * channels) * sizeof(float)));
+          launch(stream, "batch_norm_statistics_kernel", batch_norm_statistics_kernel<width(), Elem>, l.grid,
+                 l.block, 0, l.tile, channels, rows_of<Elem>(args.x), partial);
           launch(stream, "batch_norm_moments_kernel", batch_norm_moments_kernel,
-                 static_cast<unsigned>(ceil_div<std::int64_t>(channels, 32)), dim3(32, kStripLanes), 0, partial, l.grid.x,
-                 l.tile.strip, rows, channels, args.statistics);
+                 static_cast<unsigned>(ceil_div<std::int64_t>(channels, 32)), dim3(32, kStripLanes), 0,
+                 partial, l.grid.x, l.tile.strip, rows, channels, args.statistics);
         },
         args.x);
   });

@@ -1,5 +1,5 @@
-// Sums down the columns of a tensor, in a fixed order that only its shape decides: fp32 in a thread and over the lanes of a
-// block, one line of partial sums a block, and these in double.
+// Sums down the columns of a tensor, in a fixed order that only its shape decides: fp32 in a thread and over
+// the lanes of a block, one line of partial sums a block, and these in double.
 #pragma once
 
 #include "kernels/cuda/rows.cuh"
@@ -27,17 +27,19 @@ __device__ __forceinline__ void sum_lanes(const RowTile& tile, float (&sums)[kCo
   }
 }
 
-// Thread (x, y): column blockIdx.x * blockDim.x + x, and parts y, y + blockDim.y, ... of partial [parts, columns]; then
-// emit(column, total). blockDim.x * blockDim.y = 1024, powers of two. Shared: 8 KiB, static.
+// Thread (x, y): column blockIdx.x * blockDim.x + x, and parts y, y + blockDim.y, ... of partial [parts,
+// columns]; then emit(column, total). blockDim.x * blockDim.y = 1024, powers of two. Shared: 8 KiB, static.
 template <class Emit>
-__global__ void __launch_bounds__(1024) column_totals_kernel(const float* partial, std::int64_t parts, int columns, Emit emit) {
+__global__ void __launch_bounds__(1024)
+    column_totals_kernel(const float* partial, std::int64_t parts, int columns, Emit emit) {
   __shared__ double shared[1024];
   const int column = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   const unsigned slot = threadIdx.y * blockDim.x + threadIdx.x;
   double sum = 0;
   if (column < columns) {
 #pragma unroll 4
-    for (std::int64_t p = threadIdx.y; p < parts; p += blockDim.y) sum += static_cast<double>(partial[p * columns + column]);
+    for (std::int64_t p = threadIdx.y; p < parts; p += blockDim.y)
+      sum += static_cast<double>(partial[p * columns + column]);
   }
   shared[slot] = sum;
   for (unsigned step = blockDim.y / 2; step > 0; step /= 2) {
@@ -56,11 +58,12 @@ inline dim3 column_totals_block(std::int64_t columns) {
 }
 
 template <class Emit>
-void column_totals(CudaStream& stream, const char* name, const float* partial, std::int64_t parts, std::int64_t columns,
-                   const Emit& emit) {
+void column_totals(CudaStream& stream, const char* name, const float* partial, std::int64_t parts,
+                   std::int64_t columns, const Emit& emit) {
   const dim3 block = column_totals_block(columns);
-  launch(stream, name, column_totals_kernel<Emit>, static_cast<unsigned>(ceil_div<std::int64_t>(columns, block.x)), block, 0,
-         partial, parts, columns, emit);
+  launch(stream, name, column_totals_kernel<Emit>,
+         static_cast<unsigned>(ceil_div<std::int64_t>(columns, block.x)), block, 0, partial, parts, columns,
+         emit);
 }
 
 }  // namespace mg::cuda

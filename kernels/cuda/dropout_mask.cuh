@@ -7,11 +7,13 @@ namespace mg::cuda {
 
 // Bit j: element (row, column + j) of rows of `channels` is kept, j < kWidth.
 template <int kWidth>
-__device__ __forceinline__ unsigned dropout_keeps(const DropoutMask& mask, std::int64_t row, std::int64_t channels, int column) {
+__device__ __forceinline__ unsigned dropout_keeps(const DropoutMask& mask, std::int64_t row,
+                                                  std::int64_t channels, int column) {
   // Divided in 32 bits where that is enough: twice as fast.
   const bool narrow = ((row | mask.rows_per_sample) >> 32) == 0;
-  const std::int64_t sample = narrow ? static_cast<std::uint32_t>(row) / static_cast<std::uint32_t>(mask.rows_per_sample)
-                                     : row / mask.rows_per_sample;
+  const std::int64_t sample =
+      narrow ? static_cast<std::uint32_t>(row) / static_cast<std::uint32_t>(mask.rows_per_sample)
+             : row / mask.rows_per_sample;
   const std::int64_t element = (row - sample * mask.rows_per_sample) * channels + column;
   const auto group = static_cast<std::uint32_t>(element / 4);
   const unsigned offset = static_cast<unsigned>(element % 4);

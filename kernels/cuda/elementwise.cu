@@ -1,5 +1,6 @@
-// Element by element: add, scale (also the cast and the repacking), scale by channel, activations, dropout. Rows of
-// channels as in kernels/cuda/rows.cuh: 16 bytes a thread and row, one element where rows are not aligned.
+// Element by element: add, scale (also the cast and the repacking), scale by channel, activations, dropout.
+// Rows of channels as in kernels/cuda/rows.cuh: 16 bytes a thread and row, one element where rows are not
+// aligned.
 #include "kernels/elementwise.h"
 
 #include "kernels/cuda/activation.cuh"
@@ -17,7 +18,8 @@ constexpr std::int64_t kRowsALane = 4;
 
 // y, a, b: [rows, channels].
 template <int kWidth, class Elem>
-__global__ void add_forward_kernel(RowTile tile, int channels, Rows<Elem> y, Rows<const Elem> a, Rows<const Elem> b) {
+__global__ void add_forward_kernel(RowTile tile, int channels, Rows<Elem> y, Rows<const Elem> a,
+                                   Rows<const Elem> b) {
   write_rows<kWidth>(tile, y, channels, [&](std::int64_t r, int c, float(&values)[kWidth]) {
     float other[kWidth];
     load_chunk(values, a.at(r, c));
@@ -29,7 +31,8 @@ __global__ void add_forward_kernel(RowTile tile, int channels, Rows<Elem> y, Row
 
 // y, x: [rows, channels], of any two element types.
 template <int kWidth, class To, class From>
-__global__ void scale_forward_kernel(RowTile tile, int channels, Rows<To> y, Rows<const From> x, float factor) {
+__global__ void scale_forward_kernel(RowTile tile, int channels, Rows<To> y, Rows<const From> x,
+                                     float factor) {
   write_rows<kWidth>(tile, y, channels, [&](std::int64_t r, int c, float(&values)[kWidth]) {
     load_chunk(values, x.at(r, c));
 #pragma unroll
@@ -109,7 +112,8 @@ __global__ void activation_backward_kernel(RowTile tile, int channels, Rows<Elem
 }
 
 template <int kWidth, class Elem>
-__global__ void dropout_kernel(RowTile tile, int channels, Rows<Elem> y, Rows<const Elem> x, DropoutMask mask, float factor) {
+__global__ void dropout_kernel(RowTile tile, int channels, Rows<Elem> y, Rows<const Elem> x, DropoutMask mask,
+                               float factor) {
   write_rows<kWidth>(tile, y, channels, [&](std::int64_t r, int c, float(&values)[kWidth]) {
     const unsigned keeps = dropout_keeps<kWidth>(mask, r, channels, c);
     load_chunk(values, x.at(r, c));
@@ -118,11 +122,13 @@ __global__ void dropout_kernel(RowTile tile, int channels, Rows<Elem> y, Rows<co
   });
 }
 
-// f(Elem{}, width, how the kernel is launched) for an operation that writes y from inputs of its element type.
+// f(Elem{}, width, how the kernel is launched) for an operation that writes y from inputs of its element
+// type.
 template <class F, class... Inputs>
 void with_layout(const View& y, F&& f, const Inputs&... inputs) {
   with_elem(y.dtype, [&](auto elem) {
-    with_width<decltype(elem)>([&](auto width) { f(elem, width, row_launch(y.rows(), y.pitch, width, kRowsALane)); }, y, inputs...);
+    with_width<decltype(elem)>(
+        [&](auto width) { f(elem, width, row_launch(y.rows(), y.pitch, width, kRowsALane)); }, y, inputs...);
   });
 }
 
@@ -133,8 +139,8 @@ void add_forward(const AddForward& args, CudaStream& stream) {
       args.y,
       [&](auto elem, auto width, const RowLaunch& l) {
         using Elem = decltype(elem);
-        launch(stream, "add_forward_kernel", add_forward_kernel<width(), Elem>, l.grid, l.block, 0, l.tile, args.y.channels(),
-               rows_of<Elem>(args.y), rows_of<Elem>(args.a), rows_of<Elem>(args.b));
+        launch(stream, "add_forward_kernel", add_forward_kernel<width(), Elem>, l.grid, l.block, 0, l.tile,
+               args.y.channels(), rows_of<Elem>(args.y), rows_of<Elem>(args.a), rows_of<Elem>(args.b));
       },
       args.a, args.b);
 }
@@ -148,8 +154,8 @@ void scale_forward(const ScaleForward& args, CudaStream& stream) {
       with_width<Widest>(
           [&](auto width) {
             const RowLaunch l = row_launch(args.y.rows(), args.y.pitch, width, kRowsALane);
-            launch(stream, "scale_forward_kernel", scale_forward_kernel<width(), To, From>, l.grid, l.block, 0, l.tile,
-                   args.y.channels(), rows_of<To>(args.y), rows_of<From>(args.x), args.factor);
+            launch(stream, "scale_forward_kernel", scale_forward_kernel<width(), To, From>, l.grid, l.block,
+                   0, l.tile, args.y.channels(), rows_of<To>(args.y), rows_of<From>(args.x), args.factor);
           },
           args.y, args.x);
     });
@@ -161,9 +167,11 @@ void scale_channels_forward(const ScaleChannelsForward& args, CudaStream& stream
       args.y,
       [&](auto elem, auto width, RowLaunch l) {
         using Elem = decltype(elem);
-        l = row_launch(args.y.rows(), args.y.pitch, width, kRowsALane, 1024);  // the factors are read less often
-        launch(stream, "scale_channels_forward_kernel", scale_channels_forward_kernel<width(), Elem>, l.grid, l.block, 0,
-               l.tile, args.y.channels(), rows_of<Elem>(args.y), rows_of<Elem>(args.x), args.factor, args.one_factor);
+        l = row_launch(args.y.rows(), args.y.pitch, width, kRowsALane,
+                       1024);  // the factors are read less often
+        launch(stream, "scale_channels_forward_kernel", scale_channels_forward_kernel<width(), Elem>, l.grid,
+               l.block, 0, l.tile, args.y.channels(), rows_of<Elem>(args.y), rows_of<Elem>(args.x),
+               args.factor, args.one_factor);
       },
       args.x);
 }
@@ -175,9 +183,11 @@ void scale_channels_backward_factor(const ScaleChannelsBackwardFactor& args, Cud
     with_width<Elem>(
         [&](auto width) {
           const RowLaunch l = row_launch(args.x.rows(), channels, width, 8, 512);
-          auto* partial = static_cast<float*>(stream.workspace(0, l.grid.x * static_cast<std::size_t>(channels) * sizeof(float)));
-          launch(stream, "scale_channels_backward_factor_kernel", scale_channels_backward_factor_kernel<width(), Elem>,
-                 l.grid, l.block, 0, l.tile, channels, rows_of<Elem>(args.dy), rows_of<Elem>(args.x), partial, channels);
+          auto* partial = static_cast<float*>(
+              stream.workspace(0, l.grid.x * static_cast<std::size_t>(channels) * sizeof(float)));
+          launch(stream, "scale_channels_backward_factor_kernel",
+                 scale_channels_backward_factor_kernel<width(), Elem>, l.grid, l.block, 0, l.tile, channels,
+                 rows_of<Elem>(args.dy), rows_of<Elem>(args.x), partial, channels);
           const std::int64_t columns = args.one_factor ? 1 : channels;
           column_totals(stream, "column_totals_kernel", partial, l.grid.x * channels / columns, columns,
                         StoreTotal{args.dfactor});
@@ -191,8 +201,8 @@ void activation_forward(const ActivationForward& args, CudaStream& stream) {
       args.y,
       [&](auto elem, auto width, const RowLaunch& l) {
         using Elem = decltype(elem);
-        launch(stream, "activation_forward_kernel", activation_forward_kernel<width(), Elem>, l.grid, l.block, 0, l.tile,
-               args.y.channels(), rows_of<Elem>(args.y), rows_of<Elem>(args.x), args.activation);
+        launch(stream, "activation_forward_kernel", activation_forward_kernel<width(), Elem>, l.grid, l.block,
+               0, l.tile, args.y.channels(), rows_of<Elem>(args.y), rows_of<Elem>(args.x), args.activation);
       },
       args.x);
 }
@@ -202,8 +212,9 @@ void activation_backward(const ActivationBackward& args, CudaStream& stream) {
       args.dx,
       [&](auto elem, auto width, const RowLaunch& l) {
         using Elem = decltype(elem);
-        launch(stream, "activation_backward_kernel", activation_backward_kernel<width(), Elem>, l.grid, l.block, 0, l.tile,
-               args.dx.channels(), rows_of<Elem>(args.dx), rows_of<Elem>(args.dy), rows_of<Elem>(args.x), args.activation);
+        launch(stream, "activation_backward_kernel", activation_backward_kernel<width(), Elem>, l.grid,
+               l.block, 0, l.tile, args.dx.channels(), rows_of<Elem>(args.dx), rows_of<Elem>(args.dy),
+               rows_of<Elem>(args.x), args.activation);
       },
       args.dy, args.x);
 }
@@ -213,8 +224,9 @@ void dropout(const Dropout& args, CudaStream& stream) {
       args.y,
       [&](auto elem, auto width, const RowLaunch& l) {
         using Elem = decltype(elem);
-        launch(stream, "dropout_kernel", dropout_kernel<width(), Elem>, l.grid, l.block, 0, l.tile, args.y.channels(),
-               rows_of<Elem>(args.y), rows_of<Elem>(args.x), args.mask, 1.0f / (1.0f - args.mask.p));
+        launch(stream, "dropout_kernel", dropout_kernel<width(), Elem>, l.grid, l.block, 0, l.tile,
+               args.y.channels(), rows_of<Elem>(args.y), rows_of<Elem>(args.x), args.mask,
+               1.0f / (1.0f - args.mask.p));
       },
       args.x);
 }

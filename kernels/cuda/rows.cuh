@@ -1,6 +1,7 @@
-// How threads lie on rows of channels in kernels that are bound by memory. A block takes a strip of rows and all columns,
-// or a group of them; a thread keeps its kWidth columns (16 bytes of the widest element type, or one element where rows
-// are not aligned) and walks down the rows, so that what belongs to a channel is read once and stays in registers.
+// How threads lie on rows of channels in kernels that are bound by memory. A block takes a strip of rows and
+// all columns, or a group of them; a thread keeps its kWidth columns (16 bytes of the widest element type, or
+// one element where rows are not aligned) and walks down the rows, so that what belongs to a channel is read
+// once and stays in registers.
 #pragma once
 
 #include <algorithm>
@@ -33,13 +34,14 @@ struct RowLaunch {
   dim3 grid, block;
 };
 
-// Cut by shape alone. rows_a_lane: how many rows a thread walks down, at least; more where that would make more than
-// most_blocks.
-inline RowLaunch row_launch(std::int64_t rows, std::int64_t width, int columns_a_thread, std::int64_t rows_a_lane,
-                            std::int64_t most_blocks = std::int64_t{1} << 30) {
+// Cut by shape alone. rows_a_lane: how many rows a thread walks down, at least; more where that would make
+// more than most_blocks.
+inline RowLaunch row_launch(std::int64_t rows, std::int64_t width, int columns_a_thread,
+                            std::int64_t rows_a_lane, std::int64_t most_blocks = std::int64_t{1} << 30) {
   const auto all = static_cast<int>(std::max<std::int64_t>(1, ceil_div(width, columns_a_thread)));
   const int groups = ceil_div(all, kRowThreads), chunks = ceil_div(all, groups);
-  const int lanes = static_cast<int>(std::max<std::int64_t>(1, std::min<std::int64_t>(kRowThreads / chunks, rows)));
+  const int lanes =
+      static_cast<int>(std::max<std::int64_t>(1, std::min<std::int64_t>(kRowThreads / chunks, rows)));
   const std::int64_t strip = lanes * std::max(rows_a_lane, ceil_div(rows, lanes * most_blocks));
   return {{rows, strip, chunks, lanes},
           dim3(static_cast<unsigned>(ceil_div(rows, strip)), static_cast<unsigned>(groups)),
@@ -63,12 +65,14 @@ Rows<const Elem> rows_of(const ConstView& view) {
 }
 
 inline bool aligned(const ConstView& view, int width) {
-  return !view || (view.pitch % width == 0 &&
-                   reinterpret_cast<std::uintptr_t>(view.data) % static_cast<std::uintptr_t>(width * size_of(view.dtype)) == 0);
+  return !view ||
+         (view.pitch % width == 0 && reinterpret_cast<std::uintptr_t>(view.data) %
+                                             static_cast<std::uintptr_t>(width * size_of(view.dtype)) ==
+                                         0);
 }
 
-// Calls f(std::integral_constant<int, kWidth>) with the columns a thread takes: 16 bytes of Widest where every view (empty
-// ones aside) allows it, else 1.
+// Calls f(std::integral_constant<int, kWidth>) with the columns a thread takes: 16 bytes of Widest where
+// every view (empty ones aside) allows it, else 1.
 template <class Widest, class F, class... Views>
 void with_width(F&& f, const Views&... views) {
   constexpr int kWidth = 16 / sizeof(Widest);
@@ -116,7 +120,8 @@ __device__ __forceinline__ void store_chunk(Elem* p, const float (&values)[kWidt
 
 // Numbers of channels column .. column + kWidth - 1 from a dense vector; 0 past its end.
 template <int kWidth>
-__device__ __forceinline__ void load_channels(float (&values)[kWidth], const float* vector, int column, int channels) {
+__device__ __forceinline__ void load_channels(float (&values)[kWidth], const float* vector, int column,
+                                              int channels) {
   if constexpr (kWidth % 4 == 0) {
     if (column + kWidth <= channels && reinterpret_cast<std::uintptr_t>(vector) % 16 == 0) {
       load<kWidth>(values, vector + column);
@@ -134,8 +139,8 @@ __device__ __forceinline__ void zero_padding(float (&values)[kWidth], int column
   for (int j = 0; j < kWidth; ++j) values[j] = column + j < channels ? values[j] : 0.0f;
 }
 
-// y[row, column ..] = what f(row, column, values) puts there, padding zero. f may prepare nothing: it is called only for
-// columns that hold channels.
+// y[row, column ..] = what f(row, column, values) puts there, padding zero. f may prepare nothing: it is
+// called only for columns that hold channels.
 template <int kWidth, class Elem, class F>
 __device__ __forceinline__ void write_rows(const RowTile& tile, Rows<Elem> y, int channels, F f) {
   const int column = tile.column<kWidth>();
