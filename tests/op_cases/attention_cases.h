@@ -32,7 +32,7 @@ inline std::vector<AttentionCase> attention_cases() {
       {"three blocks, lengths at their ends", 4, 9, 150, 2, 33, {64, 65, 128, 150}, 0.2f},
       {"cross-attention", 2, 12, 200, 4, 48},
       {"largest head", 1, 34, 131, 1, 128},
-      {"one query", 2, 1, 65, 2, 64, {65, 20}, 0.25f},
+      {"one query", 2, 1, 65, 2, 64, {65, 1}, 0.25f},
       {"small heads", 2, 63, 64, 3, 16, {64, 17}},
       {"small heads, dense and no whole vectors", 1, 64, 63, 3, 5, {}, 0.1f, false},
       {"heads of 24, one block of queries + 1", 1, 65, 127, 2, 24},
