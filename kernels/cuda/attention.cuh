@@ -105,8 +105,8 @@ __device__ __forceinline__ void load_rows(Elem* tile, int count, const Elem* row
   if (vector) {
     for (int i = static_cast<int>(threadIdx.x); i < count * kChunks; i += static_cast<int>(blockDim.x)) {
       const int row = i / kChunks, channel = i % kChunks * kEach;
-      cp_async_cg(shared_address(tile + row * kTilePitch<kDim, Elem> + channel), rows + row * pitch + channel,
-                  row < valid && channel < dim);
+      copy_async_once(shared_address(tile + row * kTilePitch<kDim, Elem> + channel),
+                      rows + row * pitch + channel, row < valid && channel < dim);
     }
   } else {
     for (int i = static_cast<int>(threadIdx.x); i < count * kDim; i += static_cast<int>(blockDim.x)) {
@@ -156,27 +156,33 @@ __device__ __forceinline__ int padding_of(const AttentionInput<Elem>& in, const 
 // ---- bf16: a warp's 16 rows on tensor cores
 // -----------------------------------------------------------------
 
-// 16 x 16 numbers of a tile as the first operand.
+// Where a lane's addresses in a tile start. along: rows are those of a first operand, or what is summed over
+// in a second one; across: rows are the columns of a second operand.
 template <int kDim>
-__device__ __forceinline__ void load_a(std::uint32_t (&a)[4], const BF16* tile, int row, int channel,
-                                       int lane) {
-  const int at = (row + (lane & 15)) * kTilePitch<kDim, BF16> + channel + (lane >> 4) * 8;
-  ldmatrix_x4<false>(a[0], a[1], a[2], a[3], shared_address(tile + at));
+__device__ __forceinline__ std::uint32_t lane_along(const BF16* tile, int lane) {
+  return shared_address(tile + (lane & 15) * kTilePitch<kDim, BF16> + (lane >> 4) * 8);
 }
-// The second operand of two products with the tile's rows row .. row + 15 as columns: sums over 16 channels.
 template <int kDim>
-__device__ __forceinline__ void load_b(std::uint32_t (&b)[2][2], const BF16* tile, int row, int channel,
-                                       int lane) {
-  const int at =
-      (row + (lane >> 4) * 8 + (lane & 7)) * kTilePitch<kDim, BF16> + channel + (lane >> 3 & 1) * 8;
-  ldmatrix_x4<false>(b[0][0], b[0][1], b[1][0], b[1][1], shared_address(tile + at));
+__device__ __forceinline__ std::uint32_t lane_across(const BF16* tile, int lane) {
+  return shared_address(tile + ((lane >> 4) * 8 + (lane & 7)) * kTilePitch<kDim, BF16> + (lane >> 3 & 1) * 8);
 }
-// The same with 16 channels as columns: sums over rows.
 template <int kDim>
-__device__ __forceinline__ void load_b_trans(std::uint32_t (&b)[2][2], const BF16* tile, int row, int channel,
-                                             int lane) {
-  const int at = (row + (lane & 15)) * kTilePitch<kDim, BF16> + channel + (lane >> 4) * 8;
-  ldmatrix_x4<true>(b[0][0], b[0][1], b[1][0], b[1][1], shared_address(tile + at));
+__device__ __forceinline__ std::uint32_t tile_offset(int row, int channel) {
+  return static_cast<std::uint32_t>((row * kTilePitch<kDim, BF16> + channel) * 2);
+}
+
+// 16 x 16 numbers as the first operand. address: lane_along plus a tile_offset.
+__device__ __forceinline__ void load_a(std::uint32_t (&a)[4], std::uint32_t address) {
+  load_matrix_x4<false>(a[0], a[1], a[2], a[3], address);
+}
+// The second operand of two products, with 16 of the tile's rows as columns: sums over 16 channels.
+// lane_across.
+__device__ __forceinline__ void load_b(std::uint32_t (&b)[2][2], std::uint32_t address) {
+  load_matrix_x4<false>(b[0][0], b[0][1], b[1][0], b[1][1], address);
+}
+// The same with 16 channels as columns: sums over 16 rows. lane_along.
+__device__ __forceinline__ void load_b_trans(std::uint32_t (&b)[2][2], std::uint32_t address) {
+  load_matrix_x4<true>(b[0][0], b[0][1], b[1][0], b[1][1], address);
 }
 
 __device__ __forceinline__ std::uint32_t pack_bf16(float low, float high) {

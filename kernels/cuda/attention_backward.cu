@@ -82,12 +82,21 @@ struct Sides {
   }
 };
 
-// 2 stages of the two other tiles, [2][2][tile_rows][kDim] (own rows pass through the second stage), then
-// [2][2][64] log-sum-exps and dots.
-template <int kDim>
-std::size_t backward_shared_bytes(int tile_rows) {
-  return static_cast<std::size_t>(4 * tile_rows) * kTilePitch<kDim, BF16> * sizeof(BF16) +
-         4 * 64 * sizeof(float);
+// With 128 channels, the registers do not hold two results and two own operands: own 2 is read again and
+// again. Its tile makes the others smaller, so that two blocks fit a multiprocessor.
+template <int kDim, bool kForKeys>
+inline constexpr bool kRereads = kDim == 128 && kForKeys;
+// Other rows of a block in bf16.
+template <int kDim, bool kForKeys>
+inline constexpr int kBlock = kRereads<kDim, kForKeys> ? 32 : 64;
+
+// 2 stages of the two other tiles, [2][2][tile_rows][kDim] (own rows pass through the second stage, 2 *
+// tile_rows of them where own 2 has a tile), own 2 where it is reread, [own_rows][kDim], then [2][2][64]
+// log-sum-exps and dots.
+template <int kDim, bool kForKeys>
+std::size_t backward_shared_bytes(int tile_rows, int own_rows) {
+  const int rows = 4 * tile_rows + (kRereads<kDim, kForKeys> ? own_rows : 0);
+  return static_cast<std::size_t>(rows) * kTilePitch<kDim, BF16> * sizeof(BF16) + 4 * 64 * sizeof(float);
 }
 
 // One 16 x 16 piece of a warp: from scores and dweights (dy v^T), the weights with dropout and the gradients
@@ -123,6 +132,8 @@ struct Piece {
 template <int kDim, bool kForKeys>
 __global__ void __launch_bounds__(128)
     attention_backward_kernel(const __grid_constant__ BackwardInput<BF16> args, int tile_rows) {
+  constexpr bool kReread = kRereads<kDim, kForKeys>;
+  constexpr int kRows = kBlock<kDim, kForKeys>;
   extern __shared__ __align__(16) unsigned char shared[];
   const AttentionInput<BF16>& in = args.in;
   const AttentionBlock at(in, kForKeys ? in.keys : in.queries);
@@ -130,10 +141,13 @@ __global__ void __launch_bounds__(128)
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   const int row0 = at.row0 + warp * 16, tile = tile_rows * kTilePitch<kDim, BF16>;
   const std::int64_t of_queries = (static_cast<std::int64_t>(at.b) * in.heads + at.h) * in.queries;
-  auto* statistics = reinterpret_cast<float*>(shared + 4 * tile * static_cast<int>(sizeof(BF16)));
+  const int own_count = static_cast<int>(blockDim.x) / 2;
   auto other_of = [&](int stage) { return reinterpret_cast<BF16*>(shared) + 2 * stage * tile; };
+  BF16* own2_tile = kReread ? other_of(2) : other_of(1) + tile;
+  auto* statistics =
+      reinterpret_cast<float*>(other_of(2) + (kReread ? own_count * kTilePitch<kDim, BF16> : 0));
   auto load_block = [&](int block) {
-    const int first = block * 64, left = min(64, sides.other - first), count = ceil_div(left, 16) * 16;
+    const int first = block * kRows, left = min(kRows, sides.other - first), count = ceil_div(left, 16) * 16;
     BF16* other = other_of(block & 1);
     load_rows<kDim>(other, count, sides.other1 + first * sides.other1_pitch, sides.other1_pitch, left, in.dim,
                     in.vector);
@@ -144,24 +158,25 @@ __global__ void __launch_bounds__(128)
     for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) {
       const std::int64_t query =
           of_queries + (i < left ? first + i : 0);  // behind the end zeros, as dy is there
-      cp_async_4(shared_address(lse + i), args.lse + query, i < left);
-      cp_async_4(shared_address(lse + 64 + i), args.dot + query, i < left);
+      copy_async<4>(shared_address(lse + i), args.lse + query, i < left);
+      copy_async<4>(shared_address(lse + 64 + i), args.dot + query, i < left);
     }
   };
-  const int blocks = sides.blocks(at.row0, 64), own_count = static_cast<int>(blockDim.x) / 2;
+  const int blocks = sides.blocks(at.row0, kRows);
   load_rows<kDim>(other_of(1), own_count, sides.own1 + at.row0 * sides.own1_pitch, sides.own1_pitch,
                   sides.own - at.row0, in.dim, in.vector);
-  load_rows<kDim>(other_of(1) + tile, own_count, sides.own2 + at.row0 * sides.own2_pitch, sides.own2_pitch,
+  load_rows<kDim>(own2_tile, own_count, sides.own2 + at.row0 * sides.own2_pitch, sides.own2_pitch,
                   sides.own - at.row0, in.dim, in.vector);
   if (blocks > 0) load_block(0);
-  cp_async_commit();
-  cp_async_wait<0>();
+  commit_copies();
+  wait_copies<0>();
   __syncthreads();
-  std::uint32_t own1[kDim / 16][4], own2[kDim / 16][4];
+  std::uint32_t own1[kDim / 16][4], own2[kReread ? 1 : kDim / 16][4];
+  const std::uint32_t along_own2 = lane_along<kDim>(own2_tile, lane) + tile_offset<kDim>(warp * 16, 0);
 #pragma unroll
   for (int d = 0; d < kDim / 16; ++d) {
-    load_a<kDim>(own1[d], other_of(1), warp * 16, d * 16, lane);
-    load_a<kDim>(own2[d], other_of(1) + tile, warp * 16, d * 16, lane);
+    load_a(own1[d], lane_along<kDim>(other_of(1), lane) + tile_offset<kDim>(warp * 16, d * 16));
+    if constexpr (!kReread) load_a(own2[d], along_own2 + tile_offset<kDim>(0, d * 16));
   }
   __syncthreads();  // the second stage is free
 
@@ -178,15 +193,17 @@ __global__ void __launch_bounds__(128)
 #pragma unroll 1
   for (int block = 0; block < blocks; ++block) {
     if (block + 1 < blocks) load_block(block + 1);
-    cp_async_commit();
-    cp_async_wait<1>();
+    commit_copies();
+    wait_copies<1>();
     __syncthreads();  // this block's rows have landed for every thread
     const BF16 *other1 = other_of(block & 1), *other2 = other1 + tile;
+    const std::uint32_t across1 = lane_across<kDim>(other1, lane), across2 = lane_across<kDim>(other2, lane);
+    const std::uint32_t along1 = lane_along<kDim>(other1, lane), along2 = lane_along<kDim>(other2, lane);
     const float* columns = statistics + (block & 1) * 128;
-    const int left = min(64, sides.other - block * 64);
+    const int left = min(kRows, sides.other - block * kRows);
 #pragma unroll 1
     for (int c = 0; c < left; c += 16) {
-      const int first = block * 64 + c;
+      const int first = block * kRows + c;
       std::uint32_t bits =
           0;  // before the products: Philox and their results would not fit the registers together
       if (in.dropout > 0) bits = keep_chunk(in, at, kForKeys ? first : row0, kForKeys ? row0 : first, lane);
@@ -194,12 +211,13 @@ __global__ void __launch_bounds__(128)
 #pragma unroll
       for (int d = 0; d < kDim / 16; ++d) {
         std::uint32_t b[2][2];
-        load_b<kDim>(b, other1, c, d * 16, lane);
+        load_b(b, across1 + tile_offset<kDim>(c, d * 16));
         mma_bf16(piece.s[0], own1[d], b[0]);
         mma_bf16(piece.s[1], own1[d], b[1]);
-        load_b<kDim>(b, other2, c, d * 16, lane);
-        mma_bf16(piece.dp[0], own2[d], b[0]);
-        mma_bf16(piece.dp[1], own2[d], b[1]);
+        load_b(b, across2 + tile_offset<kDim>(c, d * 16));
+        if constexpr (kReread) load_a(own2[0], along_own2 + tile_offset<kDim>(0, d * 16));
+        mma_bf16(piece.dp[0], own2[kReread ? 0 : d], b[0]);
+        mma_bf16(piece.dp[1], own2[kReread ? 0 : d], b[1]);
       }
       if (kForKeys) {
 #pragma unroll
@@ -223,11 +241,11 @@ __global__ void __launch_bounds__(128)
 #pragma unroll
       for (int d = 0; d < kDim / 16; ++d) {
         std::uint32_t b[2][2];
-        load_b_trans<kDim>(b, other1, c, d * 16, lane);
+        load_b_trans(b, along1 + tile_offset<kDim>(c, d * 16));
         mma_bf16(acc1[2 * d], a1, b[0]);
         mma_bf16(acc1[2 * d + 1], a1, b[1]);
         if constexpr (kForKeys) {
-          load_b_trans<kDim>(b, other2, c, d * 16, lane);
+          load_b_trans(b, along2 + tile_offset<kDim>(c, d * 16));
           mma_bf16(acc2[2 * d], a2, b[0]);
           mma_bf16(acc2[2 * d + 1], a2, b[1]);
         }
@@ -236,12 +254,12 @@ __global__ void __launch_bounds__(128)
     __syncthreads();  // all are done with this stage, which is filled next
   }
 
-  BF16* mine = other_of(0) + warp * 16 * kTilePitch<kDim, BF16>;
-  store_warp_rows<kDim>(acc1, {in.scale, in.scale}, mine,
+  const int mine = warp * 16 * kTilePitch<kDim, BF16>;  // rows of tiles that nobody else uses any more
+  store_warp_rows<kDim>(acc1, {in.scale, in.scale}, other_of(0) + mine,
                         head_row(args.out1, args.pitch1, at, sides.rows, row0, in.dim), args.pitch1,
                         sides.rows - row0, in.dim, in.vector, padding_of(in, at, args.pitch1), lane);
   if constexpr (kForKeys) {
-    store_warp_rows<kDim>(acc2, {1.0f, 1.0f}, mine + tile,
+    store_warp_rows<kDim>(acc2, {1.0f, 1.0f}, (kReread ? own2_tile : other_of(0) + tile) + mine,
                           head_row(args.out2, args.pitch2, at, sides.rows, row0, in.dim), args.pitch2,
                           sides.rows - row0, in.dim, in.vector, padding_of(in, at, args.pitch2), lane);
   }
@@ -348,7 +366,7 @@ __global__ void __launch_bounds__(128, kDim < 64 ? 3 : 2)
                     in.dim, in.vector);
     load_rows<kDim>(other2, chunks * 16, sides.other2 + first * sides.other2_pitch, sides.other2_pitch, left,
                     in.dim, in.vector);
-    cp_async_commit();
+    commit_copies();
     if (kForKeys && threadIdx.x < kOther && static_cast<int>(threadIdx.x) < left) {
       columns[threadIdx.x] = args.lse[of_queries + first + threadIdx.x];
       columns[kOther + threadIdx.x] = args.dot[of_queries + first + threadIdx.x];
@@ -360,7 +378,7 @@ __global__ void __launch_bounds__(128, kDim < 64 ? 3 : 2)
                                 (kForKeys ? at.row0 : first) + i % words * 16);
       }
     }
-    cp_async_wait<0>();
+    wait_copies<0>();
     __syncthreads();  // this block is there for every thread
     LaneBlock block;
     dot_rows<kDim>(block.s, own1 + warp * 16 * kPitch, other1, in.dim, chunks, lane);
@@ -374,7 +392,7 @@ __global__ void __launch_bounds__(128, kDim < 64 ? 3 : 2)
     accumulate_rows<kDim, kOther>(acc1, weights, other1, chunks * 16, lane);
     __syncthreads();  // all are done with this block
   }
-  if (blocks == 0) cp_async_wait<0>();  // the copies of own rows end before the block does
+  if (blocks == 0) wait_copies<0>();  // the copies of own rows end before the block does
 
   float factor[kLaneRows];
 #pragma unroll
@@ -400,9 +418,9 @@ void launch_pass(CudaStream& stream, const BackwardInput<Elem>& args, std::int64
     constexpr int kDim = decltype(head_tile)::value;
     if constexpr (std::is_same_v<Elem, BF16>) {
       const int most = std::max(args.in.queries, args.in.keys);
-      const int tile_rows = std::min(64, ceil_div(most, 16) * 16);
+      const int tile_rows = std::min(kBlock<kDim, kForKeys>, ceil_div(most, 16) * 16);
       launch(stream, "attention_backward_kernel", attention_backward_kernel<kDim, kForKeys>, grid, threads,
-             backward_shared_bytes<kDim>(tile_rows), args, tile_rows);
+             backward_shared_bytes<kDim, kForKeys>(tile_rows, threads / 2), args, tile_rows);
     } else {
       launch(stream, "attention_backward_f32_kernel", attention_backward_f32_kernel<kDim, kForKeys>, grid,
              threads, backward_f32_shared_bytes<kDim>(std::max(threads / 2, kOther)), args);

@@ -65,6 +65,7 @@ struct RunningSoftmax {
 template <int kDim>
 __device__ __forceinline__ void score_block(float (&s)[8][4], const std::uint32_t (&q)[kDim / 16][4],
                                             const BF16* keys, int chunks, int left, float scale, int lane) {
+  const std::uint32_t across = lane_across<kDim>(keys, lane);
 #pragma unroll
   for (int c = 0; c < 4; ++c) {
     if (c >= chunks) continue;
@@ -73,7 +74,7 @@ __device__ __forceinline__ void score_block(float (&s)[8][4], const std::uint32_
 #pragma unroll
     for (int d = 0; d < kDim / 16; ++d) {
       std::uint32_t k[2][2];
-      load_b<kDim>(k, keys, c * 16, d * 16, lane);
+      load_b(k, across + tile_offset<kDim>(c * 16, d * 16));
       mma_bf16(s[2 * c], q[d], k[0]);
       mma_bf16(s[2 * c + 1], q[d], k[1]);
     }
@@ -89,7 +90,9 @@ __device__ __forceinline__ void score_block(float (&s)[8][4], const std::uint32_
 // Threads: 32 for each 16 queries. Scores and weights stay in registers in the layout of mma's result, which
 // is also that of its first operand.
 template <int kDim>
-__global__ void __launch_bounds__(128)
+__global__ void __launch_bounds__(128, kDim <= 32   ? 4
+                                       : kDim == 64 ? 3
+                                                    : 2)
     attention_forward_kernel(const __grid_constant__ AttentionInput<BF16> in, ForwardOutput<BF16> out,
                              int tile_rows) {
   extern __shared__ __align__(16) unsigned char shared[];
@@ -109,12 +112,13 @@ __global__ void __launch_bounds__(128)
                   head_row(in.q, in.q_pitch, at, in.queries, at.row0, in.dim), in.q_pitch,
                   in.queries - at.row0, in.dim, in.vector);
   load_block(0);
-  cp_async_commit();
-  cp_async_wait<0>();
+  commit_copies();
+  wait_copies<0>();
   __syncthreads();
   std::uint32_t q[kDim / 16][4];
 #pragma unroll
-  for (int d = 0; d < kDim / 16; ++d) load_a<kDim>(q[d], keys_of(1), warp * 16, d * 16, lane);
+  for (int d = 0; d < kDim / 16; ++d)
+    load_a(q[d], lane_along<kDim>(keys_of(1), lane) + tile_offset<kDim>(warp * 16, d * 16));
   __syncthreads();  // the second stage is free
 
   float y[kDim / 8][4] = {};
@@ -124,8 +128,8 @@ __global__ void __launch_bounds__(128)
 #pragma unroll 1
   for (int block = 0; block < blocks; ++block) {
     if (block + 1 < blocks) load_block(block + 1);
-    cp_async_commit();
-    cp_async_wait<1>();
+    commit_copies();
+    wait_copies<1>();
     __syncthreads();  // this block's keys and values have landed for every thread
     const int left = min(64, at.keys - block * 64), chunks = ceil_div(left, 16);
     const BF16 *keys = keys_of(block & 1), *values = keys + tile;
@@ -157,7 +161,7 @@ __global__ void __launch_bounds__(128)
 #pragma unroll
       for (int d = 0; d < kDim / 16; ++d) {
         std::uint32_t v[2][2];
-        load_b_trans<kDim>(v, values, c * 16, d * 16, lane);
+        load_b_trans(v, lane_along<kDim>(values, lane) + tile_offset<kDim>(c * 16, d * 16));
         mma_bf16(y[2 * d], weights, v[0]);
         mma_bf16(y[2 * d + 1], weights, v[1]);
       }
@@ -224,7 +228,7 @@ __device__ __forceinline__ void absorb_scores(float (&s)[kLaneRows][kColumns], i
 // Threads: 32 for each 16 queries. Weights pass to the second product through the warp's own rows of shared
 // memory.
 template <int kDim>
-__global__ void __launch_bounds__(128)
+__global__ void __launch_bounds__(128, 3)
     attention_forward_f32_kernel(const __grid_constant__ AttentionInput<float> in, ForwardOutput<float> out) {
   constexpr int kKeys = kForwardKeys<kDim>, kColumns = kKeys / 16, kPitch = kTilePitch<kDim, float>;
   extern __shared__ __align__(16) unsigned char shared[];
@@ -248,16 +252,16 @@ __global__ void __launch_bounds__(128)
     const int left = min(kKeys, at.keys - key0), chunks = ceil_div(left, 16);
     load_rows<kDim>(keys, chunks * 16, head_row(in.k, in.k_pitch, at, in.keys, key0, in.dim), in.k_pitch,
                     left, in.dim, in.vector);
-    cp_async_commit();
+    commit_copies();
     load_rows<kDim>(values, chunks * 16, head_row(in.v, in.v_pitch, at, in.keys, key0, in.dim), in.v_pitch,
                     left, in.dim, in.vector);
-    cp_async_commit();
+    commit_copies();
     if (in.dropout > 0) {
       for (int i = static_cast<int>(threadIdx.x); i < rows * kColumns; i += static_cast<int>(blockDim.x)) {
         kept[i] = keep_bits<16>(in, at, at.row0 + i / kColumns, key0 + i % kColumns * 16);
       }
     }
-    cp_async_wait<1>();
+    wait_copies<1>();
     __syncthreads();  // queries, keys and bits are there for every thread; the values may still be under way
     float s[kLaneRows][kColumns] = {};
     dot_rows<kDim>(s, queries + warp * 16 * kPitch, keys, in.dim, chunks, lane);
@@ -276,7 +280,7 @@ __global__ void __launch_bounds__(128)
         weights[row * kWeightPitch<kKeys> + lane % 16 + 16 * j] = weight;
       }
     }
-    cp_async_wait<0>();
+    wait_copies<0>();
     __syncthreads();  // the values are there for every thread, and the weights for their warp
     accumulate_rows<kDim, kKeys>(y, weights, values, chunks * 16, lane);
     __syncthreads();  // all are done with this block of keys
