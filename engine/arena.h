@@ -1,7 +1,8 @@
 // Memory that is reused step after step: freed blocks are kept by size and handed out again, so that after
 // the first step training asks the system for nothing. Large blocks are aligned to 2 MiB and ask for huge
 // pages (page faults cost more than half of a CPU training step otherwise). Tensors keep the arena's pool
-// alive, so they may outlive the Arena.
+// alive, so they may outlive the Arena. On a device a block may be handed out again while kernels that use it are
+// still to run: what uses it next comes after them in the same stream.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,11 @@ namespace mg {
 
 class Arena : public Allocator {
  public:
-  Arena();
+  Arena();  // of the host's memory
+  explicit Arena(std::shared_ptr<BlockSource> source);
+  explicit Arena(const std::shared_ptr<DeviceMemory>& device);
   std::shared_ptr<void> allocate(std::size_t bytes) override;
+  const std::shared_ptr<DeviceMemory>& device() const override { return device_; }
 
   struct Statistics {
     std::int64_t system_allocations = 0;  // blocks ever asked of the system
@@ -27,6 +31,7 @@ class Arena : public Allocator {
 
  private:
   std::shared_ptr<Pool> pool_;
+  std::shared_ptr<DeviceMemory> device_;
 };
 
 }  // namespace mg

@@ -55,7 +55,7 @@ using NamedTensor = NamedBuffer;
 std::vector<NamedTensor> named_tensors(Module& module, const std::string& prefix = "");
 std::vector<NamedTensor> named_tensors(AdamW& optimizer);
 
-// As a map to store. The storage is shared, so write it before the tensors change.
+// As a map to store. The storage is shared with tensors of the host, so write it before they change.
 TensorMap to_tensor_map(const std::vector<NamedTensor>& tensors);
 
 struct LoadOptions {

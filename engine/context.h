@@ -2,16 +2,44 @@
 // random key.
 #pragma once
 
+#include <cstring>
+#include <functional>
+#include <span>
+#include <vector>
+
 #include "engine/arena.h"
 #include "engine/tape.h"
+#include "kernels/cuda_stream.h"
 #include "kernels/philox.h"
-#include "kernels/stream.h"
 
 namespace mg {
 
+// A number that a device is still to send. get() waits for it, should it not have come.
+template <class T>
+class Late {
+ public:
+  Late() = default;
+  explicit Late(const T& value) : value_(value) {}
+  explicit Late(std::function<const void*()> wait) : wait_(std::move(wait)) {}
+  const T& get() {
+    if (wait_) {
+      std::memcpy(&value_, wait_(), sizeof(T));
+      wait_ = nullptr;
+    }
+    return value_;
+  }
+
+ private:
+  std::function<const void*()> wait_;
+  T value_{};
+};
+
 class Context {
  public:
-  explicit Context(Stream s) : stream(std::move(s)) {}
+  explicit Context(Stream s);
+  // Runs nothing and has no memory, but hands out addresses and counts bytes: for finding out what a step of this
+  // network, batch and precision needs. arena.statistics() has the answer.
+  static Context planning(DType activations);
 
   Tensor empty(Shape shape, Layout layout = Layout::pitched, DType dtype = DType::f32) {
     return {arena, shape, layout, dtype};
@@ -19,10 +47,30 @@ class Context {
   Tensor zeros(Shape shape, Layout layout = Layout::pitched, DType dtype = DType::f32) {
     return Tensor::zeros(arena, shape, layout, dtype);
   }
+  // Pitched, of another tensor's element type.
+  Tensor empty_like(const Tensor& x, Shape shape) { return empty(shape, Layout::pitched, x.dtype()); }
+  Tensor empty_like(const Tensor& x) { return empty_like(x, x.shape()); }
+
+  // A host tensor where kernels can read it; itself on the processor. Never waits.
+  Tensor to_device(const Tensor& host);
+  // Integers where kernels can read them, dense [n].
+  Tensor upload(std::span<const std::int32_t> values);
+  // A network's input: of the activations' element type, pitched, where kernels can read it.
+  Tensor activation(const Tensor& x);
+  bool on_device() const { return arena.device() != nullptr; }
+  // The start of a tensor as one T, without waiting for it.
+  template <class T>
+  Late<T> read_later(const Tensor& x) {
+    if (on_device()) return Late<T>(arena.device()->read_later(x.pointer<char>(), sizeof(T)));
+    T value;
+    std::memcpy(&value, x.pointer<char>(), sizeof(T));
+    return Late<T>(value);
+  }
+
   // Runs kernel(args, stream) on whichever stream this is: ctx.run([&](auto& s) { relu_forward(args, s); }).
   template <class Kernel>
   void run(Kernel&& kernel) {
-    std::visit(std::forward<Kernel>(kernel), stream);
+    if (!planning_) std::visit(std::forward<Kernel>(kernel), stream);
   }
   // True when an operation with this input must record a node.
   bool records(const Value& a) const { return tape != nullptr && a.needs_grad(); }
@@ -33,12 +81,20 @@ class Context {
   RandomKey random(std::uint32_t site) const { return {seed, step, site}; }
 
   Stream stream;
-  Arena arena;
+  Arena arena;    // where kernels look
+  Arena staging;  // the host's, from which a device copies fast
+  // What activations and their gradients are held in, f32 or bf16. Parameters, statistics, losses and sums stay f32.
+  DType activations = DType::f32;
   Tape* tape = nullptr;   // null: nothing is recorded (inference, frozen parts)
   bool training = false;  // dropout and batch statistics on
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
   std::uint32_t sample_offset = 0;  // the global number of this batch's first sample
+
+ private:
+  Context(Stream s, Arena memory, Arena host) : stream(std::move(s)), arena(memory), staging(host) {}
+
+  bool planning_ = false;
 };
 
 // Sets a member for as long as the object lives.

@@ -34,7 +34,9 @@ Conv3d::Conv3d(std::int64_t inputs, std::int64_t outputs, const Conv3dGeometry& 
                             {outputs, inputs, geometry.kernel[0], geometry.kernel[1], geometry.kernel[2]},
                             he_fan_out(outputs, geometry))) {}
 
-Value Conv3d::forward(Context& ctx, const Value& x) { return conv3d(ctx, x, weight_.on(ctx), geometry_); }
+Value Conv3d::forward(Context& ctx, const Value& x, const BatchStatistics& statistics) {
+  return conv3d(ctx, x, weight_.on(ctx), geometry_, statistics);
+}
 
 BatchNorm::BatchNorm(std::int64_t channels, float eps, float momentum)
     : eps_(eps),
@@ -46,7 +48,12 @@ BatchNorm::BatchNorm(std::int64_t channels, float eps, float momentum)
       num_batches_tracked_(add_buffer("num_batches_tracked", {}, 0, DType::i64)) {}
 
 Value BatchNorm::forward(Context& ctx, const Value& x, bool relu, const Value& residual) {
-  const bool batch_statistics = ctx.training && !frozen();
+  return normalize(ctx, x, relu, residual, {}, {});
+}
+
+Value BatchNorm::normalize(Context& ctx, const Value& x, bool relu, const Value& residual, const Tensor& mean,
+                           const Tensor& variance) {
+  const bool batch_statistics = uses_batch(ctx);
   if (batch_statistics) ++*num_batches_tracked_.as<std::int64_t>();
   return batch_norm(ctx, x, weight_.on(ctx), bias_.on(ctx),
                     {.running_mean = &running_mean_,
@@ -54,8 +61,23 @@ Value BatchNorm::forward(Context& ctx, const Value& x, bool relu, const Value& r
                      .momentum = momentum_,
                      .eps = eps_,
                      .batch_statistics = batch_statistics,
-                     .relu = relu},
+                     .relu = relu,
+                     .mean = mean,
+                     .variance = variance},
                     residual);
+}
+
+Value BatchNorm::forward(Context& ctx, Conv3d& convolution, const Value& x, bool relu, const Value& residual) {
+  if (!uses_batch(ctx)) return forward(ctx, convolution.forward(ctx, x), relu, residual);
+  const Shape per_channel = running_mean_.shape();
+  Tensor mean = ctx.empty(per_channel, Layout::dense), variance = ctx.empty(per_channel, Layout::dense);
+  const Value y = convolution.forward(ctx, x,
+                                      {.mean = mean.pointer<float>(),
+                                       .variance = variance.pointer<float>(),
+                                       .running_mean = running_mean_.pointer<float>(),
+                                       .running_variance = running_var_.pointer<float>(),
+                                       .momentum = momentum_});
+  return normalize(ctx, y, relu, residual, mean, variance);
 }
 
 LayerNorm::LayerNorm(std::int64_t channels, float eps)
@@ -101,7 +123,7 @@ Value masked_mean(Context& ctx, const Value& x, std::span<const std::int32_t> le
   const Shape shape = x.shape();
   expect(shape.rank() == 3, "masked_mean: expected [B,L,D], got {}", to_string(shape));
   // Attention by a query of zeros weighs all keys alike and leaves the padding out.
-  const Value query(ctx.zeros({shape[0], 1, shape[2]}));
+  const Value query(ctx.zeros({shape[0], 1, shape[2]}, Layout::pitched, x.data.dtype()));
   const Value mean = attention(ctx, query, Value(x.data), x, {.heads = 1, .key_lengths = lengths});
   return reshape(mean, {shape[0], shape[2]});
 }

@@ -34,8 +34,8 @@ class Linear : public Module {
 class Conv3d : public Module {
  public:
   Conv3d(std::int64_t inputs, std::int64_t outputs, const Conv3dGeometry& geometry);
-  // x [N,T,H,W,inputs] -> [N,To,Ho,Wo,outputs].
-  Value forward(Context& ctx, const Value& x);
+  // x [N,T,H,W,inputs] -> [N,To,Ho,Wo,outputs]. statistics: where those of the output go; empty: not wanted.
+  Value forward(Context& ctx, const Value& x, const BatchStatistics& statistics = {});
 
  private:
   Conv3dGeometry geometry_;
@@ -49,8 +49,15 @@ class BatchNorm : public Module {
   explicit BatchNorm(std::int64_t channels, float eps = 1e-5f, float momentum = 0.1f);
   // x [..., channels] -> relu?(normalised x + residual); residual is empty or shaped like x.
   Value forward(Context& ctx, const Value& x, bool relu = false, const Value& residual = {});
+  // The same of a convolution's output, whose statistics are taken while it is written.
+  Value forward(Context& ctx, Conv3d& convolution, const Value& x, bool relu = false, const Value& residual = {});
 
  private:
+  bool uses_batch(const Context& ctx) const { return ctx.training && !frozen(); }
+  // mean and variance: the batch's, when known already.
+  Value normalize(Context& ctx, const Value& x, bool relu, const Value& residual, const Tensor& mean,
+                  const Tensor& variance);
+
   float eps_, momentum_;
   Parameter &weight_, &bias_;
   Tensor &running_mean_, &running_var_, &num_batches_tracked_;

@@ -1,6 +1,5 @@
 // Between modules or optimizers and stored tensors, by name.
 #include <algorithm>
-#include <cstring>
 
 #include "engine/checkpoint.h"
 #include "engine/nearest_name.h"
@@ -63,7 +62,7 @@ std::vector<NamedTensor> named_tensors(AdamW& optimizer) {
 TensorMap to_tensor_map(const std::vector<NamedTensor>& tensors) {
   TensorMap map;
   for (const NamedTensor& t : tensors) {
-    expect(map.emplace(t.name, *t.tensor).second, "to_tensor_map: two tensors are named {}", t.name);
+    expect(map.emplace(t.name, t.tensor->to_host()).second, "to_tensor_map: two tensors are named {}", t.name);
   }
   return map;
 }
@@ -98,7 +97,7 @@ void load_tensors(const std::vector<NamedTensor>& targets, const TensorMap& stor
     const auto found = stored.find(target.name);
     if (found == stored.end()) continue;
     expect(target.tensor->dense() && found->second.dense(), "load_tensors: {} is not dense", target.name);
-    std::memcpy(target.tensor->as<char>(), found->second.as<char>(), target.tensor->bytes());
+    target.tensor->take(found->second);
   }
 }
 

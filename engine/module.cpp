@@ -119,6 +119,15 @@ void Module::set_frozen(bool frozen) {
   for (auto& [name, child] : children_) child->set_frozen(frozen);
 }
 
+void Module::move_to(const Context& ctx) {
+  const auto& device = ctx.arena.device();
+  for (Parameter& p : parameters_) p.value = p.value.moved_to(device);
+  for (Buffer& b : buffers_) {
+    if (b.tensor.dtype() == DType::f32) b.tensor = b.tensor.moved_to(device);
+  }
+  for (auto& [name, child] : children_) child->move_to(ctx);
+}
+
 std::int64_t Module::parameter_count() {
   std::int64_t count = 0;
   for (const NamedParameter& p : parameters()) count += p.parameter->value.count();

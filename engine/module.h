@@ -64,6 +64,9 @@ class Module {
   void set_frozen(bool frozen);
   bool frozen() const { return frozen_; }
   std::int64_t parameter_count();
+  // Parameters and fp32 buffers go to where the context's kernels look (counters stay with the host). Before an optimizer
+  // is made, and before anything runs.
+  void move_to(const Context& ctx);
 
  protected:
   Parameter& add_parameter(const std::string& name, Shape shape, Init init);

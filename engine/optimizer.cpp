@@ -2,8 +2,7 @@
 
 #include <cmath>
 #include <numbers>
-
-#include "kernels/adamw.h"
+#include <utility>
 
 namespace mg {
 
@@ -11,53 +10,47 @@ AdamW::AdamW(std::vector<ParameterGroup> groups, AdamWOptions options)
     : groups_(std::move(groups)), options_(options) {
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     for (const NamedParameter& p : groups_[g].parameters) {
-      const Shape shape = p.parameter->value.shape();
-      Tensor first = Tensor::zeros(heap_allocator(), shape, Layout::dense);
-      Tensor second = Tensor::zeros(heap_allocator(), shape, Layout::dense);
-      slots_.push_back({p.parameter, p.name, g, first, second,
-                        Tensor::zeros(heap_allocator(), {1}, Layout::dense, DType::i64)});
+      const Tensor& value = p.parameter->value;
+      const auto memory = device_allocator(value.device());
+      slots_.push_back({p.parameter, p.name, g, Tensor::zeros(*memory, value.shape(), Layout::dense),
+                        Tensor::zeros(*memory, value.shape(), Layout::dense),
+                        Tensor::zeros(*memory, {1}, Layout::dense, DType::i64)});
     }
   }
 }
 
-AdamW::StepResult AdamW::step(Context& context, double lr_factor) {
-  double squares = 0;
-  for (const Slot& slot : slots_) {
-    const Tensor& grad = slot.parameter->grad;
+Late<AdamWOutcome> AdamW::step(Context& context, double lr_factor) {
+  std::vector<AdamWTensor> tensors;
+  std::vector<Tensor> gradients;  // alive until the kernel has been given them
+  for (Slot& slot : slots_) {
+    gradients.push_back(std::exchange(slot.parameter->grad, {}));
+    const Tensor& grad = gradients.back();
     if (!grad) continue;
     expect(grad.shape() == slot.parameter->value.shape() && grad.dense(),
            "AdamW: gradient {} does not fit parameter {} {}", to_string(grad.shape()), slot.name,
            to_string(slot.parameter->value.shape()));
-    context.run([&](auto& s) { sum_of_squares({&squares, grad.f32(), grad.count()}, s); });
-  }
-  StepResult result{std::sqrt(squares), !std::isfinite(squares)};
-  float grad_scale = 1;
-  if (options_.max_norm > 0 && result.gradient_norm > options_.max_norm) {
-    grad_scale = static_cast<float>(options_.max_norm / (result.gradient_norm + 1e-6));
-  }
-  for (Slot& slot : slots_) {
-    Tensor grad = std::move(slot.parameter->grad);
-    slot.parameter->grad = {};
-    if (!grad || result.skipped) continue;
     const ParameterGroup& group = groups_[slot.group];
-    const std::int64_t step = ++*slot.steps.as<std::int64_t>();
-    context.run([&](auto& s) {
-      adamw_step({.weight = slot.parameter->value.f32(),
-                  .first_moment = slot.first_moment.f32(),
-                  .second_moment = slot.second_moment.f32(),
-                  .grad = grad.f32(),
-                  .count = grad.count(),
-                  .lr = group.lr * lr_factor,
-                  .beta1 = options_.beta1,
-                  .beta2 = options_.beta2,
-                  .eps = options_.eps,
-                  .weight_decay = group.weight_decay,
-                  .step = step,
-                  .grad_scale = grad_scale},
-                 s);
-    });
+    tensors.push_back({.weight = slot.parameter->value.pointer<float>(),
+                       .first_moment = slot.first_moment.pointer<float>(),
+                       .second_moment = slot.second_moment.pointer<float>(),
+                       .grad = grad.pointer<float>(),
+                       .steps = slot.steps.pointer<std::int64_t>(),
+                       .count = grad.count(),
+                       .lr = group.lr * lr_factor,
+                       .weight_decay = group.weight_decay});
   }
-  return result;
+  constexpr auto kWords = static_cast<std::int64_t>(sizeof(AdamWOutcome) / sizeof(std::int64_t));
+  Tensor outcome = context.zeros({kWords}, Layout::dense, DType::i64);
+  context.run([&](auto& s) {
+    adamw_step({.outcome = outcome.pointer<AdamWOutcome>(),
+                .tensors = tensors,
+                .beta1 = options_.beta1,
+                .beta2 = options_.beta2,
+                .eps = options_.eps,
+                .max_norm = options_.max_norm},
+               s);
+  });
+  return context.read_later<AdamWOutcome>(outcome);
 }
 
 std::vector<OptimizerState> AdamW::state() {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/module.h"
+#include "kernels/adamw.h"
 
 namespace mg {
 
@@ -28,15 +29,12 @@ struct OptimizerState {
 
 class AdamW {
  public:
+  // The parameters must be where they are trained: their state goes there too.
   AdamW(std::vector<ParameterGroup> groups, AdamWOptions options);
 
-  struct StepResult {
-    double gradient_norm = 0;
-    bool skipped = false;  // the norm was not finite: nothing was changed
-  };
   // One step with each group's learning rate times lr_factor; drops the gradients. As in PyTorch, a parameter
   // that got no gradient is left alone entirely: no decay, no moments.
-  StepResult step(Context& context, double lr_factor = 1);
+  Late<AdamWOutcome> step(Context& context, double lr_factor = 1);
 
   std::vector<OptimizerState> state();  // first and second moments and step counts by parameter name
   const std::vector<ParameterGroup>& groups() const { return groups_; }

@@ -5,6 +5,7 @@
 
 #include "engine/context.h"
 #include "engine/module.h"
+#include "engine/ops.h"
 #include "kernels/elementwise.h"
 
 namespace mg {
@@ -19,7 +20,7 @@ void Backward::add(int slot, Tensor gradient) {
   if (gradient.shape() != held.shape()) gradient = gradient.reshaped(held.shape());
   // A new tensor: the held one may be another slot's gradient too (add() shares its doutput with both
   // inputs).
-  Tensor sum(context.arena, held.shape(), held.dense() ? Layout::dense : Layout::pitched);
+  Tensor sum(context.arena, held.shape(), held.dense() ? Layout::dense : Layout::pitched, held.dtype());
   context.run([&](auto& s) {
     add_forward({.y = sum.view(), .a = std::as_const(held).view(), .b = std::as_const(gradient).view()}, s);
   });
@@ -70,10 +71,11 @@ void Tape::backward(Context& context, const Value& output, Tensor doutput) {
   expect(output.needs_grad(), "backward: the output depends on nothing that needs a gradient");
   used_ = true;
   if (!doutput) {
-    doutput = context.zeros(output.shape());
-    for (std::int64_t r = 0; r < doutput.rows(); ++r) {
-      std::fill_n(doutput.f32() + r * doutput.pitch(), doutput.channels(), 1.0f);
+    Tensor ones = Tensor::zeros(context.staging, output.shape(), output.data.dense() ? Layout::dense : Layout::pitched);
+    for (std::int64_t r = 0; r < ones.rows(); ++r) {
+      std::fill_n(ones.f32() + r * ones.pitch(), ones.channels(), 1.0f);
     }
+    doutput = cast(context, Value(context.to_device(ones)), output.data.dtype()).data;
   }
   grads_[static_cast<std::size_t>(output.slot)] = std::move(doutput);
   Restore no_tape(context.tape, static_cast<Tape*>(nullptr));

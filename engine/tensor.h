@@ -6,7 +6,9 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "engine/device_memory.h"
 #include "engine/error.h"
 #include "kernels/view.h"
 
@@ -23,15 +25,20 @@ class Allocator {
   virtual ~Allocator() = default;
   // 64-byte aligned, at least bytes + 64 long, contents undefined. Freed when the last owner goes.
   virtual std::shared_ptr<void> allocate(std::size_t bytes) = 0;
+  // Whose memory it is; null: the host's.
+  virtual const std::shared_ptr<DeviceMemory>& device() const;
 };
 
 // Plain heap memory, for tensors that live as long as the program: parameters, optimizer state.
 Allocator& heap_allocator();
+// Each tensor's memory by itself, on the device (null: heap_allocator()'s).
+std::unique_ptr<Allocator> device_allocator(std::shared_ptr<DeviceMemory> device);
 
 class Tensor {
  public:
   Tensor() = default;
-  // Uninitialised but for the padding of a pitched tensor, which is zero.
+  // Uninitialised but for the padding of a pitched tensor, which is zero; on a device the padding is zero once a
+  // kernel has written the tensor.
   Tensor(Allocator& allocator, Shape shape, Layout layout = Layout::pitched, DType dtype = DType::f32);
   static Tensor zeros(Allocator& allocator, Shape shape, Layout layout = Layout::pitched,
                       DType dtype = DType::f32);
@@ -48,30 +55,58 @@ class Tensor {
   std::size_t bytes() const { return static_cast<std::size_t>(rows() * pitch_ * size_of(dtype_)); }
   explicit operator bool() const { return storage_ != nullptr; }
 
+  // For kernels of the stream that the memory belongs to: nothing may be read or written through these here.
   View view();
   ConstView view() const;
+  template <class Elem>
+  Elem* pointer() {
+    return static_cast<Elem*>(storage_.get());
+  }
+  template <class Elem>
+  const Elem* pointer() const {
+    return static_cast<const Elem*>(storage_.get());
+  }
+
+  const std::shared_ptr<DeviceMemory>& device() const { return device_; }  // null: the host's
+  // For the host, which throws when the memory is a device's.
   float* f32();
   const float* f32() const;
   template <class Elem>
   Elem* as() {
-    return static_cast<Elem*>(storage_.get());
+    check_host();
+    return pointer<Elem>();
   }
   template <class Elem>
   const Elem* as() const {
-    return static_cast<const Elem*>(storage_.get());
+    check_host();
+    return pointer<Elem>();
   }
   // The element at (row, channel) of an fp32 tensor; for tests and scalars.
   float at(std::int64_t row, std::int64_t channel = 0) const { return f32()[row * pitch_ + channel]; }
 
+  // The memory, for a copy that must keep it alive.
+  const std::shared_ptr<void>& storage() const { return storage_; }
+
   // The same storage under another shape with the same last dimension and count.
   Tensor reshaped(Shape shape) const;
   void fill_zero();
+  // The same values in the other memory (null: the host's); itself when it is there already. To the host it waits.
+  Tensor moved_to(const std::shared_ptr<DeviceMemory>& device) const;
+  Tensor to_host() const { return moved_to(nullptr); }
+  // Takes the values of a host tensor of the same shape, type and pitch.
+  void take(const Tensor& host);
 
  private:
+  void check_host() const;
+
   std::shared_ptr<void> storage_;
+  std::shared_ptr<DeviceMemory> device_;
   Shape shape_;
   std::int64_t pitch_ = 0;
   DType dtype_ = DType::f32;
 };
+
+// The elements as numbers, row by row without padding. Waits for a device.
+std::vector<float> to_vector(const Tensor& tensor);
 
 }  // namespace mg

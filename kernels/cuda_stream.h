@@ -77,7 +77,8 @@ class CudaStream {
   const void* wait(Read& read);
 
   // Host memory that the device copies from at full speed; null when there is none left to pin.
-  std::shared_ptr<void> pinned(std::size_t bytes);
+  static void* pin(std::size_t bytes);
+  static void unpin(void* memory) noexcept;
   // A copy from pinned memory on the second stream, beside what runs in this one. It starts when all that this
   // stream was given so far is done (device may have been in use until then); what is launched here after
   // use(transfer) waits for it. Keeps source alive until it is over.

@@ -35,10 +35,6 @@ SplitConv3d::SplitConv3d(std::int64_t inputs, std::int64_t middle, std::int64_t 
   add_child("3", temporal_);
 }
 
-Value SplitConv3d::forward(Context& ctx, const Value& x) {
-  return temporal_.forward(ctx, norm_.forward(ctx, spatial_.forward(ctx, x), true));
-}
-
 R2Plus1dBlock::R2Plus1dBlock(std::int64_t inputs, std::int64_t outputs, int stride)
     : conv1_(inputs, middle_channels(inputs, outputs), outputs, stride),
       norm1_(outputs),
@@ -59,9 +55,9 @@ R2Plus1dBlock::R2Plus1dBlock(std::int64_t inputs, std::int64_t outputs, int stri
 
 Value R2Plus1dBlock::forward(Context& ctx, const Value& x) {
   Value residual = x;
-  if (downsample_conv_) residual = downsample_norm_->forward(ctx, downsample_conv_->forward(ctx, x));
-  const Value middle = norm1_.forward(ctx, conv1_.forward(ctx, x), true);
-  return norm2_.forward(ctx, conv2_.forward(ctx, middle), true, residual);
+  if (downsample_conv_) residual = downsample_norm_->forward(ctx, *downsample_conv_, x);
+  const Value middle = norm1_.forward(ctx, conv1_.second(), conv1_.first(ctx, x), true);
+  return norm2_.forward(ctx, conv2_.second(), conv2_.first(ctx, middle), true, residual);
 }
 
 R2Plus1d::R2Plus1d(const R2Plus1dConfig& config)
@@ -130,8 +126,8 @@ std::int64_t multiply_adds(const R2Plus1dConfig& config, std::int64_t frames, st
 }
 
 Value R2Plus1d::forward(Context& ctx, const Value& frames, std::vector<Value>* stages) {
-  Value x = stem_norm1_.forward(ctx, stem_spatial_.forward(ctx, frames), true);
-  x = stem_norm2_.forward(ctx, stem_temporal_.forward(ctx, x), true);
+  Value x = stem_norm1_.forward(ctx, stem_spatial_, frames, true);
+  x = stem_norm2_.forward(ctx, stem_temporal_, x, true);
   if (stages != nullptr) stages->push_back(x);
   auto block = blocks_.begin();
   for (int count : blocks_of_layer_) {

@@ -22,7 +22,10 @@ struct R2Plus1dConfig {
 class SplitConv3d : public Module {
  public:
   SplitConv3d(std::int64_t inputs, std::int64_t middle, std::int64_t outputs, int stride);
-  Value forward(Context& ctx, const Value& x);
+  // The spatial half with its norm and ReLU.
+  Value first(Context& ctx, const Value& x) { return norm_.forward(ctx, spatial_, x, true); }
+  // The temporal half, for the norm that follows the pair.
+  Conv3d& second() { return temporal_; }
 
  private:
   Conv3d spatial_;

@@ -4,7 +4,8 @@
 
 namespace mg {
 
-Value conv3d(Context& ctx, const Value& x, const Value& w, const Conv3dGeometry& g) {
+Value conv3d(Context& ctx, const Value& x, const Value& w, const Conv3dGeometry& g,
+             const BatchStatistics& statistics) {
   const Shape xs = x.shape(), ws = w.shape();
   expect(xs.rank() == 5 && ws.rank() == 5 && xs[4] == ws[1],
          "conv3d: expected x [N,T,H,W,C] and w [K,C,kt,kh,kw] of the same C, got {} and {}", to_string(xs),
@@ -15,10 +16,11 @@ Value conv3d(Context& ctx, const Value& x, const Value& w, const Conv3dGeometry&
   Shape ys{xs[0], g.output_extent(0, xs[1]), g.output_extent(1, xs[2]), g.output_extent(2, xs[3]), ws[0]};
   expect(ys[1] > 0 && ys[2] > 0 && ys[3] > 0, "conv3d: input {} is smaller than the kernel of {}",
          to_string(xs), to_string(ws));
-  Tensor y = ctx.empty(ys);
+  Tensor y = ctx.empty_like(x.data, ys);
   ctx.run([&](auto& s) {
     conv3d_forward(
-        {.y = y.view(), .x = x.data.view(), .w = w.data.view(), .geometry = g, .input = {}, .epilogue = {}},
+        {.y = y.view(), .x = x.data.view(), .w = w.data.view(), .geometry = g, .input = {}, .epilogue = {},
+         .statistics = statistics},
         s);
   });
   if (!ctx.records(x, w)) return {y};
@@ -32,7 +34,7 @@ Value conv3d(Context& ctx, const Value& x, const Value& w, const Conv3dGeometry&
       b.add(wslot, dw);
     }
     if (xslot >= 0) {
-      Tensor dx = b.context.empty(saved_x.shape());
+      Tensor dx = b.context.empty_like(saved_x);
       b.context.run([&](auto& s) {
         conv3d_backward_data({dx.view(), std::as_const(b.doutput).view(), saved_w.view(), g}, s);
       });

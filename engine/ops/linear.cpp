@@ -13,15 +13,15 @@ Value linear(Context& ctx, const Value& x, const Value& w, const Value& bias, Ac
          to_string(bias.shape()));
   Shape ys = x.shape();
   ys[-1] = ws[0];
-  Tensor y = ctx.empty(ys);
+  Tensor y = ctx.empty_like(x.data, ys);
   const bool record = ctx.records(x, w, bias);
   Tensor pre;
-  if (record && activation != Activation::none) pre = ctx.empty(ys);
+  if (record && activation != Activation::none) pre = ctx.empty_like(y);
   ctx.run([&](auto& s) {
     linear_forward({.y = y.view(),
                     .x = x.data.view(),
                     .w = w.data.view(),
-                    .epilogue = {bias.data ? bias.data.f32() : nullptr, activation, {}},
+                    .epilogue = {bias.data ? bias.data.pointer<float>() : nullptr, activation},
                     .pre_activation = pre ? pre.view() : View{}},
                    s);
   });
@@ -31,7 +31,7 @@ Value linear(Context& ctx, const Value& x, const Value& w, const Value& bias, Ac
     Context& c = b.context;
     Tensor dpre = b.doutput;
     if (activation != Activation::none) {
-      dpre = c.empty(b.doutput.shape());
+      dpre = c.empty_like(b.doutput);
       c.run([&](auto& s) {
         activation_backward({dpre.view(), std::as_const(b.doutput).view(), saved_pre.view(), activation}, s);
       });
@@ -47,7 +47,7 @@ Value linear(Context& ctx, const Value& x, const Value& w, const Value& bias, Ac
       b.add(bslot, dbias);
     }
     if (xslot >= 0) {
-      Tensor dx = c.empty(saved_x.shape());
+      Tensor dx = c.empty_like(saved_x);
       c.run([&](auto& s) {
         linear_backward_data({dx.view(), std::as_const(dpre).view(), saved_w.view()}, s);
       });

@@ -5,21 +5,22 @@
 
 namespace mg {
 
-Value cross_entropy(Context& ctx, const Value& logits, const Tensor& targets) {
-  expect(logits.shape().rank() == 2 && targets.shape() == logits.shape(),
+Value cross_entropy(Context& ctx, const Value& logits, const Tensor& target_shares) {
+  expect(logits.shape().rank() == 2 && target_shares.shape() == logits.shape(),
          "cross_entropy: expected logits and targets [R, K], got {} and {}", to_string(logits.shape()),
-         to_string(targets.shape()));
+         to_string(target_shares.shape()));
+  const Tensor targets = ctx.to_device(target_shares);
   Tensor loss = ctx.empty({1}, Layout::dense), lse = ctx.empty({logits.data.rows()}, Layout::dense);
   ctx.run([&](auto& s) {
-    cross_entropy_forward({loss.f32(), logits.data.view(), targets.view(), lse.f32()}, s);
+    cross_entropy_forward({loss.pointer<float>(), logits.data.view(), targets.view(), lse.pointer<float>()}, s);
   });
   if (!ctx.records(logits)) return {loss};
   return ctx.tape->record(
       "cross_entropy", loss, {logits.data, targets, lse}, [slot = logits.slot](Backward& b) {
-        Tensor dlogits = b.context.empty(b.saved[0].shape());
+        Tensor dlogits = b.context.empty_like(b.saved[0]);
         b.context.run([&](auto& s) {
           cross_entropy_backward({dlogits.view(), std::as_const(b.saved[0]).view(),
-                                  std::as_const(b.saved[1]).view(), b.saved[2].f32(), b.doutput.at(0)},
+                                  std::as_const(b.saved[1]).view(), b.saved[2].pointer<float>(), b.doutput.pointer<float>()},
                                  s);
         });
         b.add(slot, dlogits);
@@ -48,15 +49,16 @@ void check_l1(const Tensor& positives) {
 
 // The four vectors of log-sum-exps in one tensor: row and target row [B], column and target column [K].
 ContrastiveNormalisers normalisers(Tensor& storage, std::int64_t clips, std::int64_t texts) {
-  float* p = storage.f32();
+  float* p = storage.pointer<float>();
   return {p, p + 2 * clips, p + clips, p + 2 * clips + texts};
 }
 
 }  // namespace
 
-Value contrastive_loss(Context& ctx, const Value& v, const Value& t, const Tensor& positives,
+Value contrastive_loss(Context& ctx, const Value& clip_values, const Value& text_values, const Tensor& belonging,
                        std::span<const std::int32_t> counts, const ContrastiveOptions& options) {
-  const Shape vs = v.shape(), ts = t.shape(), ps = positives.shape();
+  const Value v = cast(ctx, clip_values, DType::f32), t = cast(ctx, text_values, DType::f32);
+  const Shape vs = v.shape(), ts = t.shape(), ps = belonging.shape();
   const std::int64_t clips = vs[0], texts = ts.rank() >= 2 ? ts[-2] : 0;
   expect(vs.rank() == 2 && (ts == Shape{texts, vs[1]} || ts == Shape{clips, texts, vs[1]}),
          "contrastive_loss: expected v [B,D] and t [K,D] or [B,K,D], got {} and {}", to_string(vs),
@@ -70,22 +72,21 @@ Value contrastive_loss(Context& ctx, const Value& v, const Value& t, const Tenso
          counts.size(), total);
   expect(options.temperature > 0, "contrastive_loss: expected a temperature above 0, got {}",
          options.temperature);
-  if (options.target == ContrastiveTarget::l1) check_l1(positives);
-  Tensor held = ctx.empty({texts}, Layout::dense, DType::i32);
-  std::copy(counts.begin(), counts.end(), held.as<std::int32_t>());
+  if (options.target == ContrastiveTarget::l1) check_l1(belonging);
+  const Tensor positives = ctx.to_device(belonging), held = ctx.upload(counts);
   Tensor loss = ctx.empty({1}, Layout::dense), norms = ctx.empty({2 * (clips + texts)}, Layout::dense);
   ContrastiveProblem problem{v.data.view(),           t.data.view(),       positives.view(),
-                             held.as<std::int32_t>(), options.temperature, options.label_scale,
+                             held.pointer<std::int32_t>(), options.temperature, options.label_scale,
                              options.target};
   ctx.run([&](auto& s) {
-    contrastive_loss_forward({problem, loss.f32(), normalisers(norms, clips, texts)}, s);
+    contrastive_loss_forward({problem, loss.pointer<float>(), normalisers(norms, clips, texts)}, s);
   });
   if (!ctx.records(v, t)) return {loss};
   auto backward = [problem, clips, texts, vslot = v.slot, tslot = t.slot](Backward& b) {
     Tensor dv = b.context.empty(b.saved[0].shape()), dt = b.context.empty(b.saved[1].shape());
     b.context.run([&](auto& s) {
       contrastive_loss_backward(
-          {problem, dv.view(), dt.view(), normalisers(b.saved[4], clips, texts), b.doutput.at(0)}, s);
+          {problem, dv.view(), dt.view(), normalisers(b.saved[4], clips, texts), b.doutput.pointer<float>()}, s);
     });
     b.add(vslot, dv);
     b.add(tslot, dt);

@@ -318,14 +318,13 @@ const void* CudaStream::wait(Read& read) {
   return read.memory();
 }
 
-std::shared_ptr<void> CudaStream::pinned(std::size_t bytes) {
+void* CudaStream::pin(std::size_t bytes) {
   void* memory = nullptr;
-  if (cudaMallocHost(&memory, std::max<std::size_t>(bytes, 1)) != cudaSuccess) {
-    cudaGetLastError();
-    return nullptr;
-  }
-  return {memory, [](void* p) { cudaFreeHost(p); }};
+  if (cudaMallocHost(&memory, std::max<std::size_t>(bytes, 1)) == cudaSuccess) return memory;
+  cudaGetLastError();  // it is answered here and does not stay behind
+  return nullptr;
 }
+void CudaStream::unpin(void* memory) noexcept { cudaFreeHost(memory); }
 
 class CudaStream::Transfer {
  public:

@@ -1,0 +1,64 @@
+#include "engine/context.h"
+
+#include "kernels/elementwise.h"
+
+namespace mg {
+
+namespace {
+
+Arena kernel_memory(const Stream& stream) {
+#if defined(MG_CUDA)
+  if (const auto* cuda = std::get_if<CudaStream>(&stream)) return Arena(cuda_memory(*cuda));
+#else
+  static_cast<void>(stream);
+#endif
+  return {};
+}
+
+Arena host_memory(const Stream& stream) {
+#if defined(MG_CUDA)
+  if (const auto* cuda = std::get_if<CudaStream>(&stream)) return Arena(pinned_memory(*cuda));
+#else
+  static_cast<void>(stream);
+#endif
+  return {};
+}
+
+}  // namespace
+
+Context::Context(Stream s) : stream(std::move(s)), arena(kernel_memory(stream)), staging(host_memory(stream)) {}
+
+Context Context::planning(DType activations) {
+  Context plan(CpuStream(1), Arena(planned_memory()), Arena());
+  plan.planning_ = true;
+  plan.activations = activations;
+  return plan;
+}
+
+Tensor Context::to_device(const Tensor& host) {
+  if (!on_device() || host.device()) return host;
+  Tensor there(arena, host.shape(), host.dense() ? Layout::dense : Layout::pitched, host.dtype());
+  there.take(host);
+  return there;
+}
+
+Tensor Context::upload(std::span<const std::int32_t> values) {
+  Tensor there = empty({static_cast<std::int64_t>(values.size())}, Layout::dense, DType::i32);
+  if (on_device()) {
+    arena.device()->upload(there.pointer<char>(), values.data(), values.size_bytes());
+  } else {
+    std::copy(values.begin(), values.end(), there.as<std::int32_t>());
+  }
+  return there;
+}
+
+Tensor Context::activation(const Tensor& x) {
+  const Tensor there = to_device(x);
+  const bool pitched = there.pitch() == round_up(there.channels(), kChannelAlign);
+  if (there.dtype() == activations && (pitched || !on_device())) return there;
+  Tensor y = empty(x.shape(), Layout::pitched, activations);
+  run([&](auto& s) { scale_forward({y.view(), there.view(), 1}, s); });
+  return y;
+}
+
+}  // namespace mg
