@@ -81,8 +81,8 @@ struct Scratch {
 
 struct ClipLoader::State {
   State(const FrameSource& frame_source, const InputSpec& input_spec, const Augmentation& how,
-        Allocator& memory)
-      : source(frame_source), input(input_spec), augmentation(how), allocator(memory) {}
+        Allocator& memory, Layout frames_layout)
+      : source(frame_source), input(input_spec), augmentation(how), allocator(memory), layout(frames_layout) {}
 
   void work();
   void make_sample(Job& job, std::size_t i, Scratch& scratch);
@@ -92,6 +92,7 @@ struct ClipLoader::State {
   const InputSpec input;
   const Augmentation augmentation;
   Allocator& allocator;
+  const Layout layout;
   std::vector<std::thread> threads;
 
   mutable std::mutex mutex;
@@ -127,7 +128,7 @@ void ClipLoader::State::make_sample(Job& job, std::size_t i, Scratch& scratch) {
   std::call_once(job.allocated, [&] {
     job.frames =
         Tensor(allocator, {static_cast<std::int64_t>(job.size()), input.frames, input.height, input.width, 3},
-               Layout::pitched);
+               layout);
   });
   load(job, i, scratch.transform, scratch.clip);
   if (!r.partner.empty() && r.share[i] != 1) {
@@ -180,9 +181,9 @@ void ClipLoader::State::work() {
 }
 
 ClipLoader::ClipLoader(const FrameSource& source, const InputSpec& input, const Augmentation& augmentation,
-                       int threads, Allocator& allocator) {
+                       int threads, Allocator& allocator, Layout layout) {
   check_input(input, augmentation);
-  state_ = std::make_unique<State>(source, input, augmentation, allocator);
+  state_ = std::make_unique<State>(source, input, augmentation, allocator, layout);
   for (int i = 0; i < std::max(threads, 1); ++i)
     state_->threads.emplace_back([s = state_.get()] { s->work(); });
 }

@@ -66,15 +66,16 @@ struct BatchRequest {
 };
 
 struct Batch {
-  Tensor frames;                    // [B,T,H,W,3], pitched
+  Tensor frames;                    // [B,T,H,W,3], in the loader's layout
   std::vector<std::int64_t> clips;  // as requested
 };
 
 class ClipLoader {
  public:
-  // allocator must be usable from several threads and outlive the loader, as must source.
+  // allocator must be usable from several threads and outlive the loader, as must source. Frames are pitched, or dense
+  // for a device that pads them itself.
   ClipLoader(const FrameSource& source, const InputSpec& input, const Augmentation& augmentation, int threads,
-             Allocator& allocator);
+             Allocator& allocator, Layout layout = Layout::pitched);
   ~ClipLoader();
   ClipLoader(const ClipLoader&) = delete;
   ClipLoader& operator=(const ClipLoader&) = delete;

@@ -1,5 +1,6 @@
 #include "engine/device_memory.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -20,6 +21,9 @@ class PlannedMemory : public DeviceMemory {
     std::fill_n(static_cast<char*>(host), bytes, '\0');
   }
   void zero(void*, std::size_t) override {}
+  std::function<void()> upload_beside(void*, std::shared_ptr<void>, std::size_t) override {
+    return [] {};
+  }
   std::function<const void*()> read_later(const void*, std::size_t bytes) override {
     return [zeros = std::vector<char>(bytes)]() -> const void* { return zeros.data(); };
   }
@@ -49,6 +53,11 @@ class CudaMemory : public DeviceMemory {
     stream_.download(host, device, bytes);
   }
   void zero(void* device, std::size_t bytes) override { stream_.zero(device, bytes); }
+  std::function<void()> upload_beside(void* device, std::shared_ptr<void> host, std::size_t bytes) override {
+    return [stream = stream_, transfer = stream_.transfer(device, std::move(host), bytes)]() mutable {
+      stream.use(*transfer);
+    };
+  }
   std::function<const void*()> read_later(const void* device, std::size_t bytes) override {
     return [stream = stream_, read = stream_.read_later(device, bytes)]() mutable { return stream.wait(*read); };
   }

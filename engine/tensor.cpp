@@ -1,8 +1,12 @@
 #include "engine/tensor.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <new>
+
+#include "kernels/bfloat16.h"
 
 namespace mg {
 
@@ -141,6 +145,23 @@ Tensor Tensor::moved_to(const std::shared_ptr<DeviceMemory>& device) const {
     device_->download(moved.storage_.get(), storage_.get(), bytes());
   }
   return moved;
+}
+
+std::vector<float> to_vector(const Tensor& tensor) {
+  const Tensor host = tensor.to_host();
+  const auto channels = static_cast<std::size_t>(host.channels());
+  std::vector<float> all;
+  all.reserve(static_cast<std::size_t>(host.count()));
+  for (std::int64_t r = 0; r < host.rows(); ++r) {
+    if (host.dtype() == DType::bf16) {
+      const auto* row = host.as<BFloat16>() + r * host.pitch();
+      std::transform(row, row + channels, std::back_inserter(all), [](BFloat16 x) { return to_float(x); });
+    } else {
+      const float* row = host.f32() + r * host.pitch();
+      all.insert(all.end(), row, row + channels);
+    }
+  }
+  return all;
 }
 
 void Tensor::take(const Tensor& host) {

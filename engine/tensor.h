@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/device_memory.h"
 #include "engine/error.h"
@@ -83,6 +84,9 @@ class Tensor {
   // The element at (row, channel) of an fp32 tensor; for tests and scalars.
   float at(std::int64_t row, std::int64_t channel = 0) const { return f32()[row * pitch_ + channel]; }
 
+  // The memory, for a copy that must keep it alive.
+  const std::shared_ptr<void>& storage() const { return storage_; }
+
   // The same storage under another shape with the same last dimension and count.
   Tensor reshaped(Shape shape) const;
   void fill_zero();
@@ -101,5 +105,8 @@ class Tensor {
   std::int64_t pitch_ = 0;
   DType dtype_ = DType::f32;
 };
+
+// The elements as numbers, row by row without padding. Waits for a device.
+std::vector<float> to_vector(const Tensor& tensor);
 
 }  // namespace mg

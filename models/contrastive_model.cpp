@@ -69,14 +69,15 @@ Tensor ContrastiveModel::logits(Context& ctx, const Value& embedding, const Valu
   expect(vs.rank() == 2 && (ts == Shape{count, vs[1]} || ts == Shape{clips, count, vs[1]}),
          "logits: expected clips [B,D] and texts [K,D] or [B,K,D], got {} and {}", to_string(vs),
          to_string(ts));
-  const Tensor v = comparable(ctx, Value(embedding.data)).data;
-  const Tensor t = comparable(ctx, Value(texts.data)).data;
-  Tensor result = ctx.empty({clips, count}, Layout::dense);
+  const std::vector<float> v = to_vector(comparable(ctx, Value(embedding.data)).data);
+  const std::vector<float> t = to_vector(comparable(ctx, Value(texts.data)).data);
+  Tensor result(heap_allocator(), {clips, count}, Layout::dense);
   for (std::int64_t b = 0; b < clips; ++b) {
+    const float* clip = v.data() + b * vs[1];
     for (std::int64_t k = 0; k < count; ++k) {
-      const std::int64_t row = prompted ? b * count + k : k;
+      const float* text = t.data() + (prompted ? b * count + k : k) * vs[1];
       double dot = 0;
-      for (std::int64_t d = 0; d < vs[1]; ++d) dot += double{v.at(b, d)} * t.at(row, d);
+      for (std::int64_t d = 0; d < vs[1]; ++d) dot += static_cast<double>(clip[d]) * static_cast<double>(text[d]);
       result.f32()[b * count + k] = static_cast<float>(dot / config_.temperature);
     }
   }

@@ -36,6 +36,11 @@ std::vector<ConfigKey> general_keys() {
       choice("preset", "", {}, "the preset that the other values started from (set by --preset)"),
       integer("seed", 1, 0, 4294967295.0, "all random numbers follow from it"),
       integer("threads", 0, 0, 1024, "compute threads; 0: every core. Changes no result"),
+      choice("device", "auto", {"auto", "cpu", "cuda"},
+             "what computes; auto: a GPU where there is one. Results are the same to rounding"),
+      choice("precision", "f32", {"f32", "bf16", "tf32"},
+             "activations and their gradients: f32, or bf16 with f32 parameters, statistics and losses; tf32: f32 whose "
+             "matrix products round their operands to 10 bits, on a GPU"),
       integer("checkpoint.every", 0, 0, kMany, "steps between checkpoints; 0: once an epoch"),
       integer("checkpoint.keep", 2, 1, 1000, "checkpoints kept of each stage"),
   };

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "engine/file.h"
+#include "train/machine.h"
 #include "train/settings.h"
 #include "train/stages/emotion_stage.h"
 
@@ -15,8 +16,7 @@ namespace {
 std::vector<float> scores_of(Context& ctx, GestureModel& model, const GestureData& data,
                              const std::vector<std::int64_t>& clips, GestureMode mode, bool shuffle_frames) {
   const Config& config = model.config();
-  ClipLoader loader(data.frames(), input_spec(config), augmentation(config), loader_threads(config),
-                    ctx.arena);
+  ClipLoader loader = make_loader(ctx, data.frames(), config);
   const ClipViews views{.loader = loader, .shuffle_frames = shuffle_frames};
   std::vector<std::int64_t> readable;
   std::copy_if(clips.begin(), clips.end(), std::back_inserter(readable),
@@ -102,6 +102,7 @@ Evaluation evaluate_emotions(Context& ctx, const RunDirectory& run, GestureModel
       emotion_config(run.config(), tokens.kinds, static_cast<std::int64_t>(names.size())));
   load_tensors(named_tensors(transformer), finished_stage(run, "emotion").model,
                run.path().string() + ": emotion");
+  transformer.move_to(ctx);
   auto samples =
       emotion_samples(read_emotions(emotions), names, data.manifest(), recognise_gestures(ctx, model, data),
                       tokens, run.config().integer("emotion.max_length"));
@@ -112,7 +113,7 @@ Evaluation evaluate_emotions(Context& ctx, const RunDirectory& run, GestureModel
   const std::vector<std::int32_t> targets = emotions_of(samples);
   Evaluation result;
   result.figures = classify(
-      emotion_scores(ctx, transformer, samples, static_cast<std::int64_t>(names.size())), targets, names);
+      emotion_scores(ctx, transformer, samples), targets, names);
   result.json = to_json(result.figures);
   result.json["stage"] = "emotion";
   result.json["mode"] = "emotion";

@@ -17,6 +17,7 @@ GestureModel::GestureModel(const RunDirectory& run, Context& ctx)
   load_tensors(named_tensors(*contrastive_), finished_stage(run, "contrastive").model,
                run.path().string() + ": contrastive");
   contrastive_->set_frozen(true);
+  contrastive_->move_to(ctx);
 }
 
 const std::vector<GestureClass>& GestureModel::classes() {
@@ -37,6 +38,7 @@ Classifier& GestureModel::classifier() {
         std::make_unique<Classifier>(classifier_config(config_, static_cast<std::int64_t>(classes().size())));
     load_tensors(named_tensors(*made), trained.model, run_.path().string() + ": classifier");
     made->set_frozen(true);
+    made->move_to(ctx_);
     classifier_ = std::move(made);
   }
   return *classifier_;
@@ -47,7 +49,7 @@ std::vector<float> GestureModel::scores(GestureMode mode, const ClipViews& views
   if (mode == GestureMode::similarity) return similarity(captions_of(classes()), views, clips);
   Classifier& trained = classifier();
   const Tensor embeddings = clip_embeddings(ctx_, *contrastive_, views, clips);
-  return classifier_scores(ctx_, trained, embeddings, static_cast<std::int64_t>(classes().size()));
+  return classifier_scores(ctx_, trained, embeddings);
 }
 
 std::vector<float> GestureModel::similarity(const std::vector<std::string>& texts, const ClipViews& views,

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "train/machine.h"
+
 namespace mg {
 
 namespace {
@@ -23,6 +25,7 @@ void for_each_batch(Context& ctx, const ClipViews& views, std::span<const std::i
                     const std::function<void(const Value& frames, std::int64_t first)>& take) {
   const Inference inference(ctx);
   const auto total = static_cast<std::int64_t>(clips.size());
+  InputBatches batches(ctx, views.loader);
   std::int64_t requested = 0;
   for (std::int64_t first = 0; first < total; first += views.batch) {
     while (requested < total && views.loader.in_flight() < kBatchesInFlight) {
@@ -38,7 +41,8 @@ void for_each_batch(Context& ctx, const ClipViews& views, std::span<const std::i
       views.loader.request(std::move(request));
       requested = end;
     }
-    take(Value(views.loader.next().frames), first);
+    take(Value(batches.next().frames), first);
+    batches.copy_ahead();
   }
 }
 
@@ -56,8 +60,8 @@ std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, cons
   const Value encoded = encode_text(ctx, model, texts);
   std::vector<float> scores;
   encode_clips(ctx, model, views, clips, [&](const EncodedVideo& video, std::int64_t) {
-    const Tensor logits = model.logits(ctx, video.embedding, model.prompt(ctx, encoded, video));
-    scores.insert(scores.end(), logits.f32(), logits.f32() + logits.count());
+    const auto logits = to_vector(model.logits(ctx, video.embedding, model.prompt(ctx, encoded, video)));
+    scores.insert(scores.end(), logits.begin(), logits.end());
   });
   return scores;
 }
@@ -67,25 +71,16 @@ Tensor clip_embeddings(Context& ctx, ContrastiveModel& model, const ClipViews& v
   const std::int64_t dim = model.config().embedding_dim;
   Tensor all(heap_allocator(), {static_cast<std::int64_t>(clips.size()), dim}, Layout::dense);
   encode_clips(ctx, model, views, clips, [&](const EncodedVideo& video, std::int64_t first) {
-    const Tensor& batch = video.embedding.data;
-    for (std::int64_t r = 0; r < batch.rows(); ++r) {
-      std::copy_n(batch.f32() + r * batch.pitch(), dim, all.f32() + (first + r) * dim);
-    }
+    const std::vector<float> batch = to_vector(video.embedding.data);
+    std::copy(batch.begin(), batch.end(), all.f32() + first * dim);
   });
   return all;
 }
 
-std::vector<float> classifier_scores(Context& ctx, Classifier& classifier, const Tensor& embeddings,
-                                     std::int64_t classes) {
+std::vector<float> classifier_scores(Context& ctx, Classifier& classifier, const Tensor& embeddings) {
   const Inference inference(ctx);
-  std::vector<float> scores;
-  if (embeddings.rows() == 0) return scores;
-  const Tensor logits = classifier.forward(ctx, Value(embeddings)).data;
-  for (std::int64_t r = 0; r < logits.rows(); ++r) {
-    const float* row = logits.f32() + r * logits.pitch();
-    scores.insert(scores.end(), row, row + classes);
-  }
-  return scores;
+  if (embeddings.rows() == 0) return {};
+  return to_vector(classifier.forward(ctx, Value(ctx.activation(embeddings))).data);
 }
 
 }  // namespace mg

@@ -42,7 +42,6 @@ Tensor clip_embeddings(Context& ctx, ContrastiveModel& model, const ClipViews& v
                        std::span<const std::int64_t> clips);
 
 // The classifier's logits for embeddings [n, D]: [n, classes].
-std::vector<float> classifier_scores(Context& ctx, Classifier& classifier, const Tensor& embeddings,
-                                     std::int64_t classes);
+std::vector<float> classifier_scores(Context& ctx, Classifier& classifier, const Tensor& embeddings);
 
 }  // namespace mg

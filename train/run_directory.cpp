@@ -20,7 +20,9 @@ namespace fs = std::filesystem;
 namespace {
 
 // Keys that may differ between a run and its continuation, because no result depends on them.
-bool changes_no_result(const std::string& key) { return key == "threads" || key.starts_with("checkpoint."); }
+bool changes_no_result(const std::string& key) {
+  return key == "threads" || key == "device" || key.starts_with("checkpoint.");
+}
 
 std::string processor_name() {
   std::ifstream file("/proc/cpuinfo");

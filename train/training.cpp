@@ -6,6 +6,7 @@
 #include "data/csv.h"
 #include "train/evaluation.h"
 #include "train/import_folder.h"
+#include "train/machine.h"
 #include "train/settings.h"
 #include "train/stages/classifier_stage.h"
 #include "train/stages/contrastive_stage.h"
@@ -40,8 +41,7 @@ class Training {
         train_(data_.readable_of_split("train")),
         classes_(trained_classes(data_, train_clips())),
         run_(options.run, config, options.resume),
-        ctx_(CpuStream(config.small("threads"))) {
-    ctx_.seed = static_cast<std::uint64_t>(config.integer("seed"));
+        ctx_(make_context(config)) {
     write_problems(run_.file("problems.json"), data_.frames().bad_clips());
     run_.keep("clips.csv", clip_list());
     run_.keep("classes.json", classes_text(classes_));
@@ -56,6 +56,7 @@ class Training {
     ContrastiveModel model(contrastive_model_config(config_, static_cast<std::int64_t>(tokenizer.size())));
     model.initialize(ctx_.seed);
     load_imported(model);
+    model.move_to(ctx_);
     ContrastiveStage stage(ctx_, model, tokenizer, data_, classes_, config_);
     run_stage(stage, stage.options(), run_, ctx_);
     if (has_val()) gesture_result(GestureMode::similarity);
@@ -68,6 +69,7 @@ class Training {
       const auto classes = static_cast<std::int64_t>(classes_.size());
       Classifier classifier(classifier_config(config_, classes));
       classifier.initialize(ctx_.seed, "classifier");
+      classifier.move_to(ctx_);
       ClassifierStage stage(ctx_, model.contrastive(), classifier, data_,
                             class_numbers(data_.manifest(), classes_), classes, config_);
       run_stage(stage, stage.options(), run_, ctx_);
@@ -92,6 +94,7 @@ class Training {
                         config_.integer("emotion.max_length"));
     EmotionTransformer transformer(emotion_config(config_, tokens.kinds, emotions));
     transformer.initialize(ctx_.seed, "emotion");
+    transformer.move_to(ctx_);
     EmotionStage stage(ctx_, transformer, samples, tokens.kinds, emotions, config_);
     run_stage(stage, stage.options(), run_, ctx_);
     const bool val =

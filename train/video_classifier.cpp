@@ -26,13 +26,11 @@ VideoClassifier::VideoClassifier(const std::filesystem::path& folder) {
 
 std::vector<float> VideoClassifier::scores(Context& ctx, const ClipViews& views,
                                            std::span<const std::int64_t> clips) {
+  net_->move_to(ctx);
   std::vector<float> scores;
   for_each_batch(ctx, views, clips, [&](const Value& frames, std::int64_t) {
-    const Tensor logits = net_->logits(ctx, net_->forward(ctx, frames)).data;
-    for (std::int64_t r = 0; r < logits.rows(); ++r) {
-      const float* row = logits.f32() + r * logits.pitch();
-      scores.insert(scores.end(), row, row + classes_);
-    }
+    const std::vector<float> logits = to_vector(net_->logits(ctx, net_->forward(ctx, frames)).data);
+    scores.insert(scores.end(), logits.begin(), logits.end());
   });
   return scores;
 }

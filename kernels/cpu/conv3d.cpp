@@ -15,8 +15,6 @@
 
 namespace mg::MG_ISA {
 
-void batch_norm_statistics(const BatchNormStatistics&, CpuStream&);
-
 namespace {
 
 std::int64_t tap_count(const Conv3dGeometry& g) {
@@ -69,7 +67,7 @@ void conv3d_forward(const Conv3dForward& args, CpuStream& stream) {
   gather_matmul(job, stream, [&](std::int64_t begin, std::int64_t end, std::int64_t k0, std::int64_t k1) {
     epilogue_rows(args.epilogue, args.y, {}, begin, end, k0, k1);
   });
-  if (args.statistics.mean != nullptr) batch_norm_statistics(BatchNormStatistics{args.y, args.statistics}, stream);
+  if (args.statistics.mean != nullptr) mg::batch_norm_statistics({args.y, args.statistics}, stream);
 }
 
 void conv3d_backward_data(const Conv3dBackwardData& args, CpuStream& stream) {

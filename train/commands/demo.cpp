@@ -8,6 +8,7 @@
 #include "train/commands/commands.h"
 #include "train/commands/options.h"
 #include "train/evaluation.h"
+#include "train/machine.h"
 #include "train/progress.h"
 #include "train/report/report.h"
 #include "train/training.h"
@@ -45,8 +46,7 @@ struct DemoCommand {
   }
 
   void evaluate(const RunDirectory& run, const TrainOptions& train, const SynthResult& synth) const {
-    Context ctx{CpuStream(run.config().small("threads"))};
-    ctx.seed = static_cast<std::uint64_t>(run.config().integer("seed"));
+    Context ctx = make_context(run.config());
     GestureModel model(run, ctx);
     const GestureData data(train.data, run.config());
     const Evaluation similarity = evaluate_gestures(ctx, model, data, "test", GestureMode::similarity, false);

@@ -18,14 +18,13 @@ struct EvalCommand {
   std::string split = "test";
   std::optional<std::string> mode;
   bool shuffle_frames = false, per_class = false;
-  std::optional<int> threads;
+  MachineOptions machine{.threads = 0, .device = "auto"};
 
   void evaluate() const {
     if (mode == "emotion" && emotions.empty())
       throw Error(ExitCode::usage, "--mode emotion needs --emotion E.csv");
     const RunDirectory directory(run);
-    Context ctx{CpuStream(threads.value_or(0))};
-    ctx.seed = static_cast<std::uint64_t>(directory.config().integer("seed"));
+    Context ctx = make_context(directory.config(), machine);
     GestureModel model(directory, ctx);
     const GestureData gestures(data, directory.config());
     const Evaluation result =
@@ -56,7 +55,7 @@ void add_eval_command(CLI::App& app, Action& action) {
   command->add_flag("--shuffle-frames", options->shuffle_frames, "show each clip's frames in random order");
   command->add_flag("--per-class", options->per_class, "a line for each class");
   command->add_option("--json", options->json, "write the figures to this file, too");
-  add_threads_option(*command, options->threads);
+  add_machine_options(*command, options->machine);
   command->footer(
       "JSON: n, top1, top5, mean_class, macro_f1 (percent), confusion [true][predicted], labels, constant "
       "(the\n"

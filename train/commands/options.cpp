@@ -13,6 +13,14 @@ void add_threads_option(CLI::App& command, std::optional<int>& threads) {
       ->check(CLI::Range(1, 1024));
 }
 
+void add_machine_options(CLI::App& command, MachineOptions& machine) {
+  add_threads_option(command, machine.threads);
+  command
+      .add_option("--device", machine.device,
+                  "what computes: a GPU (cuda), the processor (cpu), or a GPU where there is one (auto, the default)")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+}
+
 void ConfigOptions::add_to(CLI::App& command) {
   std::vector<std::string> names;
   for (const Preset& p : presets()) names.push_back(p.name);
@@ -22,7 +30,7 @@ void ConfigOptions::add_to(CLI::App& command) {
   command.add_option("--config", file, "a TOML file of keys, on top of the preset");
   command.add_option("--set", assignments, "section.name=value, on top of both; may be repeated")
       ->allow_extra_args(false);
-  add_threads_option(command, threads);
+  add_machine_options(command, machine);
 }
 
 void ConfigOptions::add_weights_to(CLI::App& command) {
@@ -53,7 +61,8 @@ Config ConfigOptions::make(const Config* base) const {
   take_weights(config, text_weights, "text");
   if (!file.empty()) config.load_file(file);
   for (const std::string& assignment : assignments) config.set(assignment);
-  if (threads) config.set("threads=" + std::to_string(*threads));
+  if (machine.threads) config.set("threads=" + std::to_string(*machine.threads));
+  if (machine.device) config.set("device=" + *machine.device);
   return config;
 }
 

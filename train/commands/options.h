@@ -8,6 +8,7 @@
 
 #include "train/config.h"
 #include "train/gesture_data.h"
+#include "train/machine.h"
 
 namespace CLI {
 class App;
@@ -20,7 +21,7 @@ struct ConfigOptions {
   bool preset_given = false;
   std::string file;
   std::vector<std::string> assignments;
-  std::optional<int> threads;
+  MachineOptions machine;
   std::string video_weights, text_weights;  // folders of `mgconvert import`
 
   void add_to(CLI::App& command);
@@ -31,6 +32,8 @@ struct ConfigOptions {
 };
 
 void add_threads_option(CLI::App& command, std::optional<int>& threads);
+// --threads and --device
+void add_machine_options(CLI::App& command, MachineOptions& machine);
 
 // --manifest, --cache, --on-bad
 void add_data_options(CLI::App& command, DataOptions& options);

@@ -47,25 +47,24 @@ struct PredictCommand {
   std::vector<std::string> videos;
   std::size_t top = 5;
   bool json = false;
-  std::optional<int> threads;
+  MachineOptions machine{.threads = 0, .device = "auto"};
 
   void predict() const {
     const std::vector<std::string> texts = labels.empty() ? std::vector<std::string>() : read_texts(labels);
-    Context ctx{CpuStream(threads.value_or(0))};
     const bool is_run = std::filesystem::exists(run / "ckpt"),
                is_import = std::filesystem::exists(run / kCertificateFile);
     if (is_import && !is_run) {
-      predict_classes(ctx, texts);
+      predict_classes(texts);
     } else {
-      predict_gestures(ctx, texts);
+      predict_gestures(texts);
     }
   }
 
  private:
   // By a run's model: its classes, or any texts.
-  void predict_gestures(Context& ctx, const std::vector<std::string>& texts) const {
+  void predict_gestures(const std::vector<std::string>& texts) const {
     const RunDirectory directory(run);
-    ctx.seed = static_cast<std::uint64_t>(directory.config().integer("seed"));
+    Context ctx = make_context(directory.config(), machine);
     GestureModel model(directory, ctx);
     const std::vector<float> scores =
         on_videos(ctx, model.config(), [&](const ClipViews& views, const auto& clips) {
@@ -76,8 +75,9 @@ struct PredictCommand {
   }
 
   // By an imported network's own classifier, whose classes names, if given, name.
-  void predict_classes(Context& ctx, std::vector<std::string> names) const {
+  void predict_classes(std::vector<std::string> names) const {
     VideoClassifier network(run);
+    Context ctx = make_context(network.config(), machine);
     const auto classes = static_cast<std::size_t>(network.classes());
     if (!names.empty() && names.size() != classes) {
       throw Error(ExitCode::data, "{}: {} lines, but the network has {} classes", labels.string(),
@@ -93,7 +93,7 @@ struct PredictCommand {
   template <class Score>
   std::vector<float> on_videos(Context& ctx, const Config& config, Score score) const {
     const MemoryFrames frames = decode(decode_spec(config));
-    ClipLoader loader(frames, input_spec(config), augmentation(config), loader_threads(config), ctx.arena);
+    ClipLoader loader = make_loader(ctx, frames, config);
     std::vector<std::int64_t> clips(videos.size());
     std::iota(clips.begin(), clips.end(), std::int64_t{0});
     return score(ClipViews{.loader = loader}, clips);
@@ -146,7 +146,7 @@ void add_predict_command(CLI::App& app, Action& action) {
   command->add_option("--top", options->top, "labels shown of each video; 0: all")->capture_default_str();
   command->add_flag("--json", options->json, "print JSON: video and labels with probabilities");
   command->add_option("VIDEO", options->videos, "video files")->required();
-  add_threads_option(*command, options->threads);
+  add_machine_options(*command, options->machine);
   command->footer(
       "Example: mgtrain predict --run runs/first clip1.mp4 clip2.mp4\n"
       "         mgtrain predict --run runs/first --labels my_gestures.txt --json clip1.mp4\n"

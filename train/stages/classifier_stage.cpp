@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "train/classes.h"
+#include "train/machine.h"
 #include "train/metrics.h"
 #include "train/progress.h"
 #include "train/settings.h"
@@ -18,9 +19,8 @@ std::vector<ParameterGroup> parameter_groups(Classifier& classifier, const Confi
 
 }  // namespace
 
-Tensor smoothed_targets(Context& ctx, const std::vector<std::int32_t>& labels, std::int64_t classes,
-                        float smoothing) {
-  Tensor targets = ctx.empty({static_cast<std::int64_t>(labels.size()), classes}, Layout::dense);
+Tensor smoothed_targets(const std::vector<std::int32_t>& labels, std::int64_t classes, float smoothing) {
+  Tensor targets(heap_allocator(), {static_cast<std::int64_t>(labels.size()), classes}, Layout::dense);
   std::fill_n(targets.f32(), targets.count(), smoothing / static_cast<float>(classes));
   for (std::size_t i = 0; i < labels.size(); ++i) {
     targets.f32()[static_cast<std::int64_t>(i) * classes + labels[i]] += 1 - smoothing;
@@ -40,8 +40,7 @@ ClassifierStage::ClassifierStage(Context& ctx, ContrastiveModel& encoder, Classi
                                   val = data.readable_of_split("val");
   const auto views = static_cast<std::uint32_t>(config.integer("classifier.views"));
   const auto count = static_cast<std::int64_t>(train.size()), dim = config.integer("model.embedding_dim");
-  ClipLoader loader(data.frames(), input_spec(config), augmentation(config), loader_threads(config),
-                    ctx.arena);
+  ClipLoader loader = make_loader(ctx, data.frames(), config);
   Progress progress("encoding", views * count, "views");
   train_ = Tensor(heap_allocator(), {views * count, dim}, Layout::dense);
   for (std::uint32_t view = 0; view < views; ++view) {
@@ -64,9 +63,9 @@ StageOptions ClassifierStage::options() const {
           .schedule = schedule(config_, "classifier")};
 }
 
-double ClassifierStage::forward_backward(const StepPlan& plan) {
+Late<float> ClassifierStage::forward_backward(const StepPlan& plan) {
   const std::int64_t dim = train_.channels();
-  Tensor batch = ctx_.empty({static_cast<std::int64_t>(plan.samples.size()), dim}, Layout::dense);
+  Tensor batch(ctx_.staging, {static_cast<std::int64_t>(plan.samples.size()), dim}, Layout::dense);
   std::vector<std::int32_t> labels;
   for (std::size_t i = 0; i < plan.samples.size(); ++i) {
     std::copy_n(train_.f32() + plan.samples[i] * dim, dim, batch.f32() + static_cast<std::int64_t>(i) * dim);
@@ -76,15 +75,15 @@ double ClassifierStage::forward_backward(const StepPlan& plan) {
   const Restore<Tape*> recording(ctx_.tape, &tape);
   const Restore<bool> training(ctx_.training, true);
   const Tensor targets =
-      smoothed_targets(ctx_, labels, classes_, config_.single("classifier.label_smoothing"));
-  const Value loss = cross_entropy(ctx_, classifier_.forward(ctx_, Value(batch)), targets);
+      smoothed_targets(labels, classes_, config_.single("classifier.label_smoothing"));
+  const Value loss = cross_entropy(ctx_, classifier_.forward(ctx_, Value(ctx_.activation(batch))), targets);
   tape.backward(ctx_, loss);
-  return loss.data.at(0);
+  return ctx_.read_later<float>(loss.data);
 }
 
 std::optional<StageFigures> ClassifierStage::evaluate(std::int64_t, bool) {
   if (val_labels_.empty()) return {};
-  const std::vector<float> scores = classifier_scores(ctx_, classifier_, val_, classes_);
+  const std::vector<float> scores = classifier_scores(ctx_, classifier_, val_);
   const Classification c =
       classify(scores, val_labels_, std::vector<std::string>(static_cast<std::size_t>(classes_)));
   return StageFigures{c.top1, c.top5};

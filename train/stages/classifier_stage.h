@@ -21,7 +21,7 @@ class ClassifierStage : public Stage {
   std::string unit() const override { return "views"; }
   std::vector<NamedTensor> model() override { return named_tensors(classifier_); }
   AdamW& optimizer() override { return optimizer_; }
-  double forward_backward(const StepPlan& plan) override;
+  Late<float> forward_backward(const StepPlan& plan) override;
   std::optional<StageFigures> evaluate(std::int64_t epoch, bool last) override;
 
  private:
@@ -36,7 +36,6 @@ class ClassifierStage : public Stage {
 };
 
 // Probabilities [labels.size(), classes]: 1 at the label, smoothing spread evenly over all classes.
-Tensor smoothed_targets(Context& ctx, const std::vector<std::int32_t>& labels, std::int64_t classes,
-                        float smoothing);
+Tensor smoothed_targets(const std::vector<std::int32_t>& labels, std::int64_t classes, float smoothing);
 
 }  // namespace mg

@@ -76,10 +76,9 @@ ContrastiveStage::ContrastiveStage(Context& ctx, ContrastiveModel& model, const 
       templates_(text_templates(config)),
       class_texts_(encode_templated(tokenizer, templates_, captions_of(classes), max_text_length_)),
       optimizer_(parameter_groups(model, config), {.max_norm = config.real("contrastive.max_norm")}),
-      train_loader_(data.frames(), input_spec(config), augmentation(config), loader_threads(config),
-                    ctx.arena),
-      val_loader_(data.frames(), input_spec(config), augmentation(config), loader_threads(config),
-                  ctx.arena) {}
+      train_loader_(make_loader(ctx, data.frames(), config)),
+      val_loader_(make_loader(ctx, data.frames(), config)),
+      train_batches_(ctx, train_loader_) {}
 
 StageOptions ContrastiveStage::options() const {
   StageOptions options{.samples = static_cast<std::int64_t>(train_.size()),
@@ -158,11 +157,11 @@ BatchCaptions caption_of_each(const std::vector<CaptionedClip>& clips) {
   return captions;
 }
 
-Tensor positives(Context& ctx, const std::vector<CaptionedClip>& clips, const BatchCaptions& captions,
-                 const Mix& mix) {
+Tensor positives(const std::vector<CaptionedClip>& clips, const BatchCaptions& captions, const Mix& mix) {
   const std::size_t texts = captions.texts.size();
   Tensor result =
-      ctx.zeros({static_cast<std::int64_t>(clips.size()), static_cast<std::int64_t>(texts)}, Layout::dense);
+      Tensor::zeros(heap_allocator(), {static_cast<std::int64_t>(clips.size()), static_cast<std::int64_t>(texts)},
+                    Layout::dense);
   const auto add_share = [&](std::size_t row, const CaptionedClip& clip, float share) {
     for (std::size_t k = 0; k < texts; ++k) {
       const bool belongs = captions.labels[k] == clip.label || captions.texts[k] == clip.caption;
@@ -199,21 +198,22 @@ Value ContrastiveStage::loss_of(const EncodedVideo& video, const std::vector<Cap
   const BatchCaptions compared = own ? caption_of_each(clips) : captions;
   const bool l1 = config_.text("contrastive.target") == "l1";
   return contrastive_loss(ctx_, model_.comparable(ctx_, video.embedding), model_.comparable(ctx_, text),
-                          positives(ctx_, clips, compared, mix), compared.counts,
+                          positives(clips, compared, mix), compared.counts,
                           {.temperature = config_.single("contrastive.temperature"),
                            .label_scale = config_.single("contrastive.label_scale"),
                            .target = l1 ? ContrastiveTarget::l1 : ContrastiveTarget::softmax});
 }
 
-double ContrastiveStage::forward_backward(const StepPlan& plan) {
-  const Batch batch = train_loader_.next();
+Late<float> ContrastiveStage::forward_backward(const StepPlan& plan) {
+  const Batch batch = train_batches_.next();
   Tape tape;
   const Restore<Tape*> recording(ctx_.tape, &tape);
   const Restore<bool> training(ctx_.training, true);
   const EncodedVideo video = model_.encode_video(ctx_, Value(batch.frames));
   const Value loss = loss_of(video, captioned(batch.clips), mix_of(plan));
   tape.backward(ctx_, loss);
-  return loss.data.at(0);
+  train_batches_.copy_ahead();
+  return ctx_.read_later<float>(loss.data);
 }
 
 std::optional<StageFigures> ContrastiveStage::evaluate(std::int64_t epoch, bool last) {
@@ -225,11 +225,11 @@ std::optional<StageFigures> ContrastiveStage::evaluate(std::int64_t epoch, bool 
   std::vector<float> scores;
   double loss = 0;
   encode_clips(ctx_, model_, views, val_, [&](const EncodedVideo& video, std::int64_t first) {
-    const Tensor logits = model_.logits(ctx_, video.embedding, model_.prompt(ctx_, class_texts, video));
-    scores.insert(scores.end(), logits.f32(), logits.f32() + logits.count());
+    const auto logits = to_vector(model_.logits(ctx_, video.embedding, model_.prompt(ctx_, class_texts, video)));
+    scores.insert(scores.end(), logits.begin(), logits.end());
     const std::int64_t count = video.embedding.shape()[0];
     const auto begin = val_.begin() + first;
-    loss += static_cast<double>(count) * loss_of(video, captioned({begin, begin + count}), {}).data.at(0);
+    loss += static_cast<double>(count) * to_vector(loss_of(video, captioned({begin, begin + count}), {}).data)[0];
   });
   const Classification c = classify(
       scores, targets,

@@ -9,6 +9,7 @@
 #include "train/classes.h"
 #include "train/gesture_data.h"
 #include "train/gesture_scores.h"
+#include "train/machine.h"
 #include "train/stages/stage.h"
 
 namespace mg {
@@ -38,8 +39,7 @@ struct Mix {
 
 // How much each text belongs to each clip, [clips, texts]: to those that carry it or have its label, in the
 // shares of mix.
-Tensor positives(Context& ctx, const std::vector<CaptionedClip>& clips, const BatchCaptions& captions,
-                 const Mix& mix);
+Tensor positives(const std::vector<CaptionedClip>& clips, const BatchCaptions& captions, const Mix& mix);
 
 class ContrastiveStage : public Stage {
  public:
@@ -52,7 +52,7 @@ class ContrastiveStage : public Stage {
   std::vector<NamedTensor> model() override { return named_tensors(model_); }
   AdamW& optimizer() override { return optimizer_; }
   void prefetch(const StepPlan& plan) override;
-  double forward_backward(const StepPlan& plan) override;
+  Late<float> forward_backward(const StepPlan& plan) override;
   std::optional<StageFigures> evaluate(std::int64_t epoch, bool last) override;
 
  private:
@@ -74,6 +74,7 @@ class ContrastiveStage : public Stage {
   TemplatedTexts class_texts_;
   AdamW optimizer_;
   ClipLoader train_loader_, val_loader_;
+  InputBatches train_batches_;
 };
 
 }  // namespace mg

@@ -104,7 +104,7 @@ std::vector<std::int32_t> emotions_of(const std::vector<EmotionSample>& samples)
 }
 
 std::vector<float> emotion_scores(Context& ctx, EmotionTransformer& model,
-                                  const std::vector<EmotionSample>& samples, std::int64_t emotions) {
+                                  const std::vector<EmotionSample>& samples) {
   const Restore<Tape*> no_tape(ctx.tape, nullptr);
   const Restore<bool> inference(ctx.training, false);
   std::vector<float> scores;
@@ -113,11 +113,8 @@ std::vector<float> emotion_scores(Context& ctx, EmotionTransformer& model,
     for (std::size_t i = first; i < std::min(samples.size(), first + kVideosAtOnce); ++i) {
       sequences.push_back(samples[i].tokens);
     }
-    const Tensor logits = model.forward(ctx, sequences).data;
-    for (std::int64_t r = 0; r < logits.rows(); ++r) {
-      const float* row = logits.f32() + r * logits.pitch();
-      scores.insert(scores.end(), row, row + emotions);
-    }
+    const std::vector<float> logits = to_vector(model.forward(ctx, sequences).data);
+    scores.insert(scores.end(), logits.begin(), logits.end());
   }
   return scores;
 }
@@ -146,7 +143,7 @@ StageOptions EmotionStage::options() const {
           .schedule = schedule(config_, "emotion")};
 }
 
-double EmotionStage::forward_backward(const StepPlan& plan) {
+Late<float> EmotionStage::forward_backward(const StepPlan& plan) {
   const double noise = config_.real("emotion.token_noise");
   const RandomKey key{ctx_.seed, static_cast<std::uint32_t>(plan.step), random_site("emotion.noise")};
   std::vector<std::vector<std::int32_t>> sequences;
@@ -164,15 +161,15 @@ double EmotionStage::forward_backward(const StepPlan& plan) {
   Tape tape;
   const Restore<Tape*> recording(ctx_.tape, &tape);
   const Restore<bool> training(ctx_.training, true);
-  const Tensor targets = smoothed_targets(ctx_, labels, emotions_, 0);
+  const Tensor targets = smoothed_targets(labels, emotions_, 0);
   const Value loss = cross_entropy(ctx_, model_.forward(ctx_, sequences), targets);
   tape.backward(ctx_, loss);
-  return loss.data.at(0);
+  return ctx_.read_later<float>(loss.data);
 }
 
 std::optional<StageFigures> EmotionStage::evaluate(std::int64_t, bool) {
   if (val_.empty()) return {};
-  const Classification c = classify(emotion_scores(ctx_, model_, val_, emotions_), emotions_of(val_),
+  const Classification c = classify(emotion_scores(ctx_, model_, val_), emotions_of(val_),
                                     std::vector<std::string>(static_cast<std::size_t>(emotions_)));
   return StageFigures{c.top1, c.top5};
 }

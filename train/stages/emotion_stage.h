@@ -42,7 +42,7 @@ std::vector<std::string> distinct_emotions(const EmotionLabels& labels);
 
 // Logits [samples, emotions].
 std::vector<float> emotion_scores(Context& ctx, EmotionTransformer& model,
-                                  const std::vector<EmotionSample>& samples, std::int64_t emotions);
+                                  const std::vector<EmotionSample>& samples);
 
 class EmotionStage : public Stage {
  public:
@@ -55,7 +55,7 @@ class EmotionStage : public Stage {
   std::string unit() const override { return "videos"; }
   std::vector<NamedTensor> model() override { return named_tensors(model_); }
   AdamW& optimizer() override { return optimizer_; }
-  double forward_backward(const StepPlan& plan) override;
+  Late<float> forward_backward(const StepPlan& plan) override;
   std::optional<StageFigures> evaluate(std::int64_t epoch, bool last) override;
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <numeric>
 
 #include "train/interrupt.h"
@@ -46,6 +47,14 @@ StepPlan StepPlanner::plan(std::int64_t step) {
 
 namespace {
 
+// A step whose work is given to the device, and what it will tell.
+struct StartedStep {
+  std::int64_t step, epoch;
+  double lr;
+  Late<float> loss;
+  Late<AdamWOutcome> outcome;
+};
+
 class StageRun {
  public:
   StageRun(Stage& stage, const StageOptions& options, const RunDirectory& run, Context& context)
@@ -67,15 +76,18 @@ class StageRun {
     for (std::int64_t step = first_; step < total && !watch_.stops(); ++step) {
       while (requested < std::min(total, step + kPrefetchedSteps))
         stage_.prefetch(planner_.plan(requested++));
-      const double loss = train_step(planner_.plan(step), progress);
+      start_step(planner_.plan(step));
+      // A device is given the next step while this one runs: what it found is read one step late.
+      if (context_.on_device()) finish_steps(1, progress);
       const bool epoch_ends = (step + 1) % planner_.steps_per_epoch() == 0;
-      if (epoch_ends) evaluate(step);
-      progress.update((step + 1) * options_.samples / planner_.steps_per_epoch(),
-                      fmt::format("epoch {}/{}  loss {:.4f}{}", step / planner_.steps_per_epoch() + 1,
-                                  options_.epochs, loss, val_note_));
       const std::int64_t every = run_.config().integer("checkpoint.every");
       const bool due = every > 0 ? (step + 1) % every == 0 : epoch_ends;
       const int signal = InterruptGuard::signal();
+      if (!context_.on_device() || epoch_ends || due || signal != 0) finish_steps(0, progress);
+      if (epoch_ends) evaluate(step);
+      progress.update((step + 1) * options_.samples / planner_.steps_per_epoch(),
+                      fmt::format("epoch {}/{}  loss {:.4f}{}", step / planner_.steps_per_epoch() + 1,
+                                  options_.epochs, last_loss_, val_note_));
       const bool ends = step + 1 == total || watch_.stops();
       if (due || ends || signal != 0) save(step + 1);
       if (watch_.stops()) {
@@ -111,16 +123,31 @@ class StageRun {
     return step;
   }
 
-  double train_step(const StepPlan& plan, const Progress& progress) {
+  void start_step(const StepPlan& plan) {
     const auto warmup =
         static_cast<std::int64_t>(std::llround(options_.warmup * static_cast<double>(planner_.steps())));
     const double factor =
         schedule_factor(options_.schedule, plan.step, planner_.steps(), warmup) * watch_.lr_factor();
     context_.step = static_cast<std::uint32_t>(plan.step);
-    const double loss = stage_.forward_backward(plan);
+    Late<float> loss = stage_.forward_backward(plan);
+    started_.push_back({plan.step, plan.epoch, stage_.optimizer().groups().front().lr * factor, std::move(loss),
+                        stage_.optimizer().step(context_, factor)});
+  }
+
+  // Takes what started steps found, but for the last `left` of them.
+  void finish_steps(std::size_t left, const Progress& progress) {
+    while (started_.size() > left) {
+      finish(started_.front(), progress);
+      started_.pop_front();
+    }
+  }
+
+  void finish(StartedStep& plan, const Progress& progress) {
+    const double loss = static_cast<double>(plan.loss.get());
+    const AdamWOutcome result = plan.outcome.get();
     watch_.step_ends(loss);
-    const AdamW::StepResult result = stage_.optimizer().step(context_, factor);
-    skipped_ = result.skipped ? skipped_ + 1 : 0;
+    last_loss_ = loss;
+    skipped_ = result.skipped != 0 ? skipped_ + 1 : 0;
     if (skipped_ == kSkippedStepsAllowed) {
       throw Error(ExitCode::failure,
                   "{}: step {}: the gradients of the last {} steps were not finite: try a "
@@ -131,12 +158,11 @@ class StageRun {
                                 {"step", plan.step + 1},
                                 {"epoch", plan.epoch + 1},
                                 {"loss", loss},
-                                {"lr", stage_.optimizer().groups().front().lr * factor},
+                                {"lr", plan.lr},
                                 {"gradient_norm", result.gradient_norm},
                                 {"clips_per_second", progress.rate()}};
-    if (result.skipped) line["skipped"] = true;
+    if (result.skipped != 0) line["skipped"] = true;
     log_.write(std::move(line));
-    return loss;
   }
 
   void evaluate(std::int64_t step) {
@@ -171,6 +197,8 @@ class StageRun {
   LossWatch watch_;
   std::int64_t first_;
   MetricsLog log_;
+  std::deque<StartedStep> started_;
+  double last_loss_ = 0;
   int skipped_ = 0;
   std::string val_note_;  // the val split's last figure
 };

@@ -56,7 +56,7 @@ class Stage {
   // Starts reading for a step that comes later; called in step order.
   virtual void prefetch(const StepPlan&) {}
   // Forward and backward: leaves gradients, returns the loss.
-  virtual double forward_backward(const StepPlan& plan) = 0;
+  virtual Late<float> forward_backward(const StepPlan& plan) = 0;
   // After an epoch (from 0); empty: not now. last: no epoch follows.
   virtual std::optional<StageFigures> evaluate(std::int64_t epoch, bool last) = 0;
 };

@@ -1,0 +1,92 @@
+#include "train/machine.h"
+
+#include <cstdio>
+
+#include "train/settings.h"
+
+namespace mg {
+
+namespace {
+
+// A stream on the GPU; throws Error with the reason why not.
+#if defined(MG_CUDA)
+std::optional<Stream> gpu_stream(std::string& why) {
+  why = why_no_cuda();
+  if (!why.empty()) return {};
+  return Stream(CudaStream());
+}
+#else
+std::optional<Stream> gpu_stream(std::string& why) {
+  why = "this program was built without CUDA (configure with -DMG_CUDA=ON where nvcc is)";
+  return {};
+}
+#endif
+
+Stream make_stream(const std::string& device, int threads, bool tf32) {
+  std::string why;
+  if (device != "cpu") {
+    if (auto stream = gpu_stream(why)) {
+#if defined(MG_CUDA)
+      std::get<CudaStream>(*stream).set_tf32(tf32);
+#else
+      static_cast<void>(tf32);
+#endif
+      return std::move(*stream);
+    }
+    if (device == "cuda") throw Error(ExitCode::failure, "device cuda: {}", why);
+    std::fprintf(stderr, "device: the processor; %s\n", why.c_str());
+  }
+  return CpuStream(threads);
+}
+
+}  // namespace
+
+Context make_context(const Config& config, const MachineOptions& options) {
+  const std::string device = options.device.value_or(config.text("device")), &precision = config.text("precision");
+  Context ctx(make_stream(device, options.threads.value_or(config.small("threads")), precision == "tf32"));
+  if (precision == "bf16") ctx.activations = DType::bf16;
+  ctx.seed = static_cast<std::uint64_t>(config.integer("seed"));
+  if (ctx.on_device()) std::fprintf(stderr, "device: %s, %s\n", device_text(ctx).c_str(), precision.c_str());
+  return ctx;
+}
+
+std::string device_text(const Context& ctx) {
+#if defined(MG_CUDA)
+  if (const auto* cuda = std::get_if<CudaStream>(&ctx.stream)) {
+    const CudaDevice& d = cuda->device();
+    return fmt::format("{} (sm_{}, {} multiprocessors, {:.0f} GiB)", d.name, d.architecture, d.multiprocessors,
+                       static_cast<double>(d.memory) / (1 << 30));
+  }
+#endif
+  const auto& cpu = std::get<CpuStream>(ctx.stream);
+  return fmt::format("{} threads, {}", cpu.threads(), to_string(cpu.isa()));
+}
+
+ClipLoader make_loader(Context& ctx, const FrameSource& source, const Config& config) {
+  return {source, input_spec(config), augmentation(config), loader_threads(config), ctx.staging,
+          ctx.on_device() ? Layout::dense : Layout::pitched};
+}
+
+InputBatches::Ahead InputBatches::start() {
+  Ahead ahead{loader_.next(), {}};
+  if (!ctx_.on_device()) return ahead;
+  const Tensor& host = ahead.batch.frames;
+  Tensor there(ctx_.arena, host.shape(), Layout::dense, host.dtype());
+  ahead.use = ctx_.arena.device()->upload_beside(there.pointer<char>(), host.storage(), host.bytes());
+  ahead.batch.frames = there;
+  return ahead;
+}
+
+void InputBatches::copy_ahead() {
+  if (ctx_.on_device() && !ahead_ && loader_.in_flight() > 0) ahead_ = start();
+}
+
+Batch InputBatches::next() {
+  Ahead now = ahead_ ? std::move(*ahead_) : start();
+  ahead_.reset();
+  if (now.use) now.use();
+  now.batch.frames = ctx_.activation(now.batch.frames);
+  return std::move(now.batch);
+}
+
+}  // namespace mg
