@@ -1,5 +1,5 @@
-// bf16 on the processor, by conversion: a kernel that is given bf16 views runs on fp32 copies of them, and what it
-// writes is rounded back. The memory of a step is halved, its arithmetic stays fp32.
+// bf16 on the processor, by conversion: a kernel that is given bf16 views runs on fp32 copies of them, and
+// what it writes is rounded back. The memory of a step is halved, its arithmetic stays fp32.
 #pragma once
 
 #include "kernels/adamw.h"
@@ -17,8 +17,8 @@
 
 namespace mg {
 
-// The views of an operation's arguments: f takes each, View where it is written and ConstView where it is read.
-// Those that are fp32 by definition are left out.
+// The views of an operation's arguments: f takes each, View where it is written and ConstView where it is
+// read. Those that are fp32 by definition are left out.
 template <class F>
 void for_each_view(AdamWStep&, F) {}
 template <class F>
@@ -180,8 +180,12 @@ void in_f32(const Args& args, CpuStream& stream, Kernel kernel) {
   for_each_view(copy, [&](auto& view) {
     if (view && view.dtype == DType::bf16) copies.take(view);
   });
+  if constexpr (requires { copy.y, copy.statistics; }) copy.statistics = {};  // they are of y as stored
   kernel(copy);
   copies.round_outputs();
+  if constexpr (requires { copy.y, copy.statistics; }) {
+    if (args.statistics.mean != nullptr) batch_norm_statistics({args.y, args.statistics}, stream);
+  }
 }
 
 }  // namespace mg
