@@ -215,11 +215,13 @@ class Held {
 };
 
 // got against the double reference; naive is the same sum in plain fp32. inner: what numbers that are rounded to
-// bf16 on the way (the weights of attention) may add, as a share of the largest result.
+// bf16 on the way (the weights of attention) may add, as a share of the largest result. terms: the size of the
+// terms that the results are sums of, which counts as a result does: where terms cancel, their errors stay.
 inline void check_close(const std::string& name, const Buffer& got, const std::vector<double>& reference,
-                        const std::vector<float>& naive, double floor_scale = 4e-7, double inner = 0) {
+                        const std::vector<float>& naive, double floor_scale = 4e-7, double inner = 0,
+                        double terms = 0) {
   REQUIRE(static_cast<std::int64_t>(reference.size()) == got.count());
-  double naive_error = 0, largest = 0;
+  double naive_error = 0, largest = terms;
   for (std::size_t i = 0; i < reference.size(); ++i) {
     naive_error = std::max(naive_error, std::abs(naive[i] - reference[i]));
     largest = std::max(largest, std::abs(reference[i]));

@@ -39,6 +39,16 @@ void F32Copies::take(ConstView& view) {
   view = {to, DType::f32, view.shape, view.pitch};
 }
 
+void F32Copies::take_rounded(ConstView& weights) {
+  copies_.push_back(floats(weights.rows() * weights.pitch));
+  float* to = copies_.back().get();
+  const float* from = weights.f32();
+  for_each_block(stream_, weights, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) to[i] = to_float(to_bfloat16(from[i]));
+  });
+  weights = {to, DType::f32, weights.shape, weights.pitch};
+}
+
 void F32Copies::take(View& view) {
   copies_.push_back(floats(view.rows() * view.pitch));
   float* to = copies_.back().get();

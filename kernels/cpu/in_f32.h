@@ -1,5 +1,6 @@
-// bf16 on the processor, by conversion: a kernel that is given bf16 views runs on fp32 copies of them, and
-// what it writes is rounded back. The memory of a step is halved, its arithmetic stays fp32.
+// bf16 on the processor, by conversion: a kernel that is given bf16 views runs on fp32 copies of them, and what it
+// writes is rounded back. The memory of a step is halved, its arithmetic stays fp32. Matrix products round their
+// weights too, as those of a GPU do, so that both devices compute the same.
 #pragma once
 
 #include "kernels/adamw.h"
@@ -158,6 +159,8 @@ class F32Copies {
   explicit F32Copies(CpuStream& stream) : stream_(stream) {}
   void take(ConstView& view);
   void take(View& view);
+  // A copy of fp32 weights whose values are those of bf16: what a product of bf16 operands reads.
+  void take_rounded(ConstView& weights);
   void round_outputs();  // into the bf16 views taken for writing
 
  private:
@@ -180,6 +183,9 @@ void in_f32(const Args& args, CpuStream& stream, Kernel kernel) {
   for_each_view(copy, [&](auto& view) {
     if (view && view.dtype == DType::bf16) copies.take(view);
   });
+  if constexpr (requires { copy.w; }) {
+    if (copy.w.dtype == DType::f32 && args.w.dtype == DType::f32) copies.take_rounded(copy.w);
+  }
   if constexpr (requires { copy.y, copy.statistics; }) copy.statistics = {};  // they are of y as stored
   kernel(copy);
   copies.round_outputs();

@@ -33,6 +33,8 @@ double element(const Tensor& tensor, std::int64_t i) {
       return static_cast<double>(tensor.as<std::int64_t>()[i]);
     case DType::u8:
       return tensor.as<std::uint8_t>()[i];
+    case DType::bf16:  // files of it are read as f32
+      break;
   }
   return 0;
 }

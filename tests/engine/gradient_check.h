@@ -1,6 +1,6 @@
 // One check for every operation: the output against a naive double reference (at most twice the error of the
 // same reference in fp32), and the gradient of a random projection of the output against central differences
-// of the double reference.
+// of the double reference. On every instruction set, and on a CUDA device; with activations in f32 and in bf16.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "engine/ops.h"
+#include "kernels/bfloat16.h"
+#include "reference.h"
 
 namespace mg::test {
 
@@ -42,33 +44,68 @@ inline float random_value(std::uint32_t site, std::int64_t i) {
   return 2 * uniform01(RandomKey{77, 0, site}.draw(0, static_cast<std::uint32_t>(i / 4)).v[i % 4]) - 1;
 }
 
-inline Tensor random_tensor(Context& ctx, Shape shape, bool dense, std::uint32_t site) {
-  Tensor t = ctx.empty(shape, dense ? Layout::dense : Layout::pitched);
+// On the host. Every value is one of bf16, so that no operation's first rounding counts as an error.
+inline Tensor random_tensor(Shape shape, bool dense, std::uint32_t site, bool bf16 = false) {
+  Tensor t(heap_allocator(), shape, dense ? Layout::dense : Layout::pitched);
   for (std::int64_t i = 0; i < t.count(); ++i) {
-    t.f32()[i / t.channels() * t.pitch() + i % t.channels()] = random_value(site, i);
+    const float value = random_value(site, i);
+    t.f32()[i / t.channels() * t.pitch() + i % t.channels()] = bf16 ? to_float(to_bfloat16(value)) : value;
   }
   return t;
 }
 
 template <class Real>
 std::vector<Real> values(const Tensor& t) {
-  std::vector<Real> out;
-  for (std::int64_t r = 0; r < t.rows(); ++r) {
-    for (std::int64_t c = 0; c < t.channels(); ++c) out.push_back(static_cast<Real>(t.at(r, c)));
-  }
-  return out;
+  const std::vector<float> all = to_vector(t);
+  return {all.begin(), all.end()};
 }
 
 inline void check_padding(const Tensor& t) {
-  for (std::int64_t r = 0; r < t.rows(); ++r) {
-    for (std::int64_t c = t.channels(); c < t.pitch(); ++c) REQUIRE(t.f32()[r * t.pitch() + c] == 0.0f);
+  const Tensor host = t.to_host();
+  const auto size = static_cast<std::int64_t>(size_of(t.dtype()));
+  for (std::int64_t r = 0; r < host.rows(); ++r) {
+    const char* row = host.as<char>() + r * host.pitch() * size;
+    for (std::int64_t b = host.channels() * size; b < host.pitch() * size; ++b) REQUIRE(row[b] == 0);
   }
 }
 
-inline void check_op(const OpCase& test, Isa isa) {
+// The contexts that a case is tried in: every instruction set, and bf16 on one of them; or the CUDA device
+// (MG_TEST_DEVICE=cuda), in both types.
+struct NamedContext {
+  std::string name;
+  std::function<Context()> make;
+};
+inline std::vector<NamedContext> contexts() {
+  const auto in_bf16 = [](Context ctx) {
+    ctx.activations = DType::bf16;
+    return ctx;
+  };
+  std::vector<NamedContext> all;
+  if (on_cuda()) {
+#if defined(MG_CUDA)
+    all.push_back({"cuda f32", [] { return Context(CudaStream()); }});
+    all.push_back({"cuda bf16", [in_bf16] { return in_bf16(Context(CudaStream())); }});
+#else
+    FAIL("MG_TEST_DEVICE=cuda, but this build has no CUDA");
+#endif
+    return all;
+  }
+  for (const Isa isa : supported_isas()) {
+    all.push_back({std::string(to_string(isa)), [isa] { return Context(CpuStream(2, isa)); }});
+  }
+  all.push_back({"bf16", [in_bf16] { return in_bf16(Context(CpuStream(2))); }});
+  return all;
+}
+
+// What bf16 adds to an output's error: the rounding of the result and, beside the largest, that of what an operation
+// rounds on the way (an inner result, the weights of attention); and to a gradient's, the same of a few operations.
+inline constexpr double kBF16Output = 1.0 / 256, kBF16Gradient = 1.0 / 64;
+
+inline void check_op(const OpCase& test, const NamedContext& where) {
   CAPTURE(test.name);
-  CAPTURE(to_string(isa));
-  Context ctx(CpuStream(2, isa));
+  CAPTURE(where.name);
+  Context ctx = where.make();
+  const bool bf16 = ctx.activations == DType::bf16;
   ctx.training = true;
   ctx.seed = 5;
   Tape tape;
@@ -77,10 +114,11 @@ inline void check_op(const OpCase& test, Isa isa) {
   Arrays<float> naive_in;
   std::vector<Value> in;
   for (std::size_t i = 0; i < test.inputs.size(); ++i) {
-    Tensor t = random_tensor(ctx, test.inputs[i], test.parameter[i], static_cast<std::uint32_t>(i + 1));
+    const Tensor t = random_tensor(test.inputs[i], test.parameter[i], static_cast<std::uint32_t>(i + 1), bf16);
     exact_in.push_back(values<double>(t));
     naive_in.push_back(values<float>(t));
-    in.push_back(!test.constant.empty() && test.constant[i] ? Value(t) : tape.input(t));
+    const Tensor there = test.parameter[i] ? ctx.to_device(t) : ctx.activation(t);
+    in.push_back(!test.constant.empty() && test.constant[i] ? Value(there) : tape.input(there));
   }
   const Value out = test.op(ctx, in);
   check_padding(out.data);
@@ -92,16 +130,18 @@ inline void check_op(const OpCase& test, Isa isa) {
   for (std::size_t i = 0; i < got.size(); ++i) {
     naive_error = std::max(naive_error, std::abs(static_cast<double>(naive[i]) - exact[i]));
     largest = std::max(largest, std::abs(exact[i]));
+  }
+  for (std::size_t i = 0; i < got.size(); ++i) {
     const double error = std::isfinite(got[i]) ? std::abs(got[i] - exact[i]) : 1e30;
     if (error > worst) worst = error, worst_at = i;
   }
   {
     INFO("output ", worst_at, " is ", got[worst_at], ", expected ", exact[worst_at]);
-    CHECK(worst <= 2 * naive_error + 5e-7 * largest);
+    CHECK(worst <= 2 * naive_error + (bf16 ? 2 * kBF16Output : 5e-7) * largest);
   }
-  Tensor cotangent = random_tensor(ctx, out.shape(), out.data.dense(), 1000);
-  const std::vector<double> weights = values<double>(cotangent);
-  tape.backward(ctx, out, cotangent);
+  const Tensor host_cotangent = random_tensor(out.shape(), out.data.dense(), 1000, bf16);
+  const std::vector<double> weights = values<double>(host_cotangent);
+  tape.backward(ctx, out, cast(ctx, Value(ctx.to_device(host_cotangent)), out.data.dtype()).data);
   auto projection = [&](const Arrays<double>& x) {
     const std::vector<double> y = test.exact(x);
     double sum = 0;
@@ -125,7 +165,7 @@ inline void check_op(const OpCase& test, Isa isa) {
       x[i][e] -= 2 * kH;
       const double numeric = (up - projection(x)) / (2 * kH);
       INFO("input ", i, " element ", e, ": gradient ", g[e], ", by differences ", numeric);
-      CHECK(std::abs(g[e] - numeric) <= 2e-5 * scale + 2e-6);
+      CHECK(std::abs(g[e] - numeric) <= (bf16 ? kBF16Gradient : 2e-5) * scale + 2e-6);
     }
   }
 }

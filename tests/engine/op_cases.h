@@ -33,6 +33,8 @@ inline OpCase batch_norm_case(std::int64_t rows, std::int64_t channels, bool bat
       mean.f32()[c] = 0.25f;
       var.f32()[c] = 0.5f;
     }
+    mean = mean.moved_to(ctx.arena.device());
+    var = var.moved_to(ctx.arena.device());
     BatchNormOptions options{&mean, &var, 0.1f, 1e-5f, batch, relu};
     return batch_norm(ctx, in[0], in[1], in[2], options, residual ? in[3] : Value());
   };
@@ -216,7 +218,7 @@ inline OpCase cross_entropy_case(std::int64_t rows, std::int64_t classes) {
     return (k == r % classes ? 0.7f : 0.0f) + (k == 3 * r % classes ? 0.3f : 0.0f);
   };
   auto op = [=](Context& ctx, const std::vector<Value>& in) {
-    Tensor targets = ctx.empty({rows, classes});
+    Tensor targets = Tensor::zeros(heap_allocator(), {rows, classes});
     for (std::int64_t r = 0; r < rows; ++r) {
       for (std::int64_t k = 0; k < classes; ++k) targets.f32()[r * targets.pitch() + k] = target(r, k);
     }
@@ -252,7 +254,7 @@ inline OpCase contrastive_case(std::vector<std::int32_t> pair_text, std::int64_t
   };
   constexpr float kTemperature = 0.5f;
   auto op = [=](Context& ctx, const std::vector<Value>& in) {
-    Tensor positives = ctx.empty({clips, texts});
+    Tensor positives = Tensor::zeros(heap_allocator(), {clips, texts});
     std::vector<std::int32_t> counts(static_cast<std::size_t>(texts));
     for (std::int64_t i = 0; i < clips; ++i) {
       ++counts[static_cast<std::size_t>(pair_text[static_cast<std::size_t>(i)])];

@@ -64,24 +64,26 @@ struct L2Reference {
 
 }  // namespace
 
-TEST_CASE("layer normalisation against a naive double reference, every instruction set") {
-  std::uint32_t site = 4000;
-  for (const RowCase& t : row_cases()) {
-    if (t.channels == 1) continue;  // one channel is its own mean: nothing but rounding is left
-    CAPTURE(t.name);
-    Buffer x(t.shape(), t.pitch()), dy(t.shape(), t.pitch()), weight({t.channels}), bias({t.channels});
-    for (Buffer* buffer : {&x, &dy, &weight, &bias}) buffer->randomize(++site);
-    const LayerNormReference<double> exact(x, dy, weight, bias);
-    const LayerNormReference<float> naive(x, dy, weight, bias);
-    on_every_isa([&](CpuStream& stream) {
-      Buffer y(t.shape(), t.pitch()), dx(t.shape(), t.pitch()), mean({t.rows}), inverse({t.rows});
+TEST_CASE("layer normalisation against a naive double reference, every stream and element type") {
+  on_every_stream_and_type([&](auto& stream, DType type) {
+    std::uint32_t site = 4000;
+    for (const RowCase& t : row_cases()) {
+      if (t.channels == 1) continue;  // one channel is its own mean: nothing but rounding is left
+      CAPTURE(t.name);
+      Buffer x(t.shape(), t.pitch(), type), dy(t.shape(), t.pitch(), type);
+      Buffer weight({t.channels}), bias({t.channels});
+      for (Buffer* buffer : {&x, &dy, &weight, &bias}) buffer->randomize(++site);
+      const LayerNormReference<double> exact(x, dy, weight, bias);
+      const LayerNormReference<float> naive(x, dy, weight, bias);
+      Buffer y(t.shape(), t.pitch(), type), dx(t.shape(), t.pitch(), type), mean({t.rows}), inverse({t.rows});
       Buffer dweight({t.channels}), dbias({t.channels});
-      for (Buffer* buffer : {&y, &dx, &mean, &inverse, &dweight, &dbias}) buffer->poison();
-      layer_norm_forward(
-          {y.view(), x.const_view(), weight.begin(), bias.begin(), kEps, mean.begin(), inverse.begin()},
-          stream);
-      layer_norm_backward({dx.view(), dweight.begin(), dbias.begin(), dy.const_view(), x.const_view(),
-                           weight.begin(), mean.begin(), inverse.begin()},
+      for (Buffer* buffer : {&y, &dx, &mean, &inverse, &dweight, &dbias}) buffer->poison(on_cuda());
+      layer_norm_forward({y.view(stream), x.const_view(stream), weight.const_pointer(stream),
+                          bias.const_pointer(stream), kEps, mean.pointer(stream), inverse.pointer(stream)},
+                         stream);
+      layer_norm_backward({dx.view(stream), dweight.pointer(stream), dbias.pointer(stream),
+                           dy.const_view(stream), x.const_view(stream), weight.const_pointer(stream),
+                           mean.const_pointer(stream), inverse.const_pointer(stream)},
                           stream);
       check_close("y", y, exact.y, naive.y);
       check_close("dx", dx, exact.dx, naive.dx);
@@ -89,29 +91,56 @@ TEST_CASE("layer normalisation against a naive double reference, every instructi
       check_close("dbias", dbias, exact.dbias, naive.dbias);
       mean.check_guards();
       inverse.check_guards();
-    });
-  }
+    }
+  });
+}
+
+TEST_CASE("layer normalisation keeps its accuracy far from zero") {
+  Buffer x({3, 77}, 80), weight({77}), bias({77});
+  x.randomize(1);
+  for (std::int64_t i = 0; i < x.count(); ++i) x[i] += 1000.0f;
+  for (std::int64_t c = 0; c < 77; ++c) weight[c] = 1;
+  const LayerNormReference<double> exact(x, x, weight, bias);
+  on_every_stream([&](auto& stream) {
+    Buffer y({3, 77}, 80), mean({3}), inverse({3});
+    for (Buffer* buffer : {&y, &mean, &inverse}) buffer->poison(on_cuda());
+    layer_norm_forward({y.view(stream), x.const_view(stream), weight.const_pointer(stream),
+                        bias.const_pointer(stream), kEps, mean.pointer(stream), inverse.pointer(stream)},
+                       stream);
+    // The mean is rounded to an ulp of 1000, 6e-5, of numbers that spread by 0.6: 1e-4. Without the mean
+    // taken off first, nothing would be left of the variance.
+    for (std::int64_t i = 0; i < y.count(); ++i) {
+      CHECK(std::abs(static_cast<double>(y[i]) - exact.y[static_cast<std::size_t>(i)]) <= 2e-4);
+    }
+  });
 }
 
 TEST_CASE("L2 normalisation against a naive double reference, also of rows shorter than eps") {
-  std::uint32_t site = 4200;
-  for (const RowCase& t : row_cases()) {
-    CAPTURE(t.name);
-    Buffer x(t.shape(), t.pitch()), dy(t.shape(), t.pitch());
-    x.randomize(++site);
-    dy.randomize(++site);
-    for (std::int64_t c = 0; c < t.channels; ++c) x.at(0, c) *= 1e-3f;
-    const float eps = 0.05f;  // above the first row's norm, below the others'
-    const L2Reference<double> exact(x, dy, eps);
-    const L2Reference<float> naive(x, dy, eps);
-    on_every_isa([&](CpuStream& stream) {
-      Buffer y(t.shape(), t.pitch()), dx(t.shape(), t.pitch());
-      y.poison();
-      dx.poison();
-      l2_normalize_forward({y.view(), x.const_view(), eps}, stream);
-      l2_normalize_backward({dx.view(), dy.const_view(), x.const_view(), eps}, stream);
-      check_close("y", y, exact.y, naive.y);
-      check_close("dx", dx, exact.dx, naive.dx);
-    });
-  }
+  on_every_stream_and_type([&](auto& stream, DType type) {
+    // The other side of the operation: embeddings are normalised to fp32 from bf16.
+    for (const DType other : {type, DType::f32}) {
+      std::uint32_t site = 4200;
+      for (const RowCase& t : row_cases()) {
+        CAPTURE(t.name);
+        CAPTURE(size_of(other));
+        Buffer x(t.shape(), t.pitch(), type), dy(t.shape(), t.pitch(), other);
+        x.randomize(++site);
+        dy.randomize(++site);
+        for (std::int64_t c = 0; c < t.channels; ++c) {
+          x.at(0, c) *= 0x1p-10f;                  // exact in bf16 too
+          if (t.channels == 1) x.at(1, c) = 0.5f;  // one number might lie below eps by itself
+        }
+        const float eps = 0.05f;  // above the first row's norm, below the others'
+        const L2Reference<double> exact(x, dy, eps);
+        const L2Reference<float> naive(x, dy, eps);
+        Buffer y(t.shape(), t.pitch(), other), dx(t.shape(), t.pitch(), type);
+        y.poison(on_cuda());
+        dx.poison(on_cuda());
+        l2_normalize_forward({y.view(stream), x.const_view(stream), eps}, stream);
+        l2_normalize_backward({dx.view(stream), dy.const_view(stream), x.const_view(stream), eps}, stream);
+        check_close("y", y, exact.y, naive.y);
+        check_close("dx", dx, exact.dx, naive.dx);
+      }
+    }
+  });
 }

@@ -32,6 +32,17 @@ inline std::vector<AttentionCase> attention_cases() {
       {"three blocks, lengths at their ends", 4, 9, 150, 2, 33, {64, 65, 128, 150}, 0.2f},
       {"cross-attention", 2, 12, 200, 4, 48},
       {"largest head", 1, 34, 131, 1, 128},
+      {"one query", 2, 1, 65, 2, 64, {65, 1}, 0.25f},
+      {"small heads", 2, 63, 64, 3, 16, {64, 17}},
+      {"small heads, dense and no whole vectors", 1, 64, 63, 3, 5, {}, 0.1f, false},
+      {"heads of 24, one block of queries + 1", 1, 65, 127, 2, 24},
+      {"heads of 32, keys by fours", 2, 127, 128, 1, 32, {128, 96}, 0.5f},
+      {"heads of 64", 1, 128, 129, 2, 64, {}, 0.1f},
+      {"heads of 80, padded rows", 2, 129, 65, 3, 80, {65, 64}},
+      {"heads of 80 with dropout", 1, 17, 200, 2, 80, {}, 0.1f},
+      {"heads of 128 with dropout", 2, 65, 100, 1, 128, {100, 33}, 0.2f},
+      {"many positions", 1, 513, 200, 1, 32, {}, 0.1f},
+      {"few queries, many keys", 1, 3, 2048, 1, 64, {2011}},
   };
 }
 

@@ -29,6 +29,16 @@ inline std::vector<RowCase> row_cases() {
       {"wide", 13, 230},
       {"two blocks of wide rows", 149, 144},
       {"primes, dense", 31, 101, false},
+      // The networks' own widths, and what tiles of 8 x 32 or 256 channels leave over.
+      {"dense, whole vectors", 19, 40, false},
+      {"stem", 67, 64},
+      {"R(2+1)D, second stage", 9, 288},
+      {"R(2+1)D, third stage", 5, 460},
+      {"classifier", 6, 576},
+      {"text", 11, 768},
+      {"R(2+1)D, fourth stage", 7, 921},
+      {"R(2+1)D, last stage", 3, 1152},
+      {"tile of columns + 1", 2, 2049},
   };
 }
 

@@ -30,7 +30,7 @@ class SmallStage : public Stage {
   std::vector<NamedTensor> model() override { return named_tensors(fc_); }
   AdamW& optimizer() override { return optimizer_; }
   void prefetch(const StepPlan& plan) override { prefetched.push_back(plan.step); }
-  double forward_backward(const StepPlan& plan) override {
+  Late<float> forward_backward(const StepPlan& plan) override {
     CHECK(std::find(prefetched.begin(), prefetched.end(), plan.step) != prefetched.end());
     seen.push_back(plan.samples);
     if (plan.step == fail_at) throw Error(ExitCode::failure, "killed");
@@ -46,7 +46,7 @@ class SmallStage : public Stage {
     }
     const Value loss = cross_entropy(ctx_, fc_.forward(ctx_, Value(x)), targets);
     tape.backward(ctx_, loss);
-    return loss.data.at(0);
+    return ctx_.read_later<float>(loss.data);
   }
   std::optional<StageFigures> evaluate(std::int64_t epoch, bool last) override {
     evaluated.push_back(epoch);

@@ -1,0 +1,40 @@
+// Activations and their slopes, as kernels/epilogue.h names them.
+#pragma once
+
+#include "kernels/epilogue.h"
+
+namespace mg::cuda {
+
+__device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+__device__ __forceinline__ float activate(Activation activation, float x) {
+  switch (activation) {
+    case Activation::relu:
+      return fmaxf(x, 0.0f);
+    case Activation::gelu:
+      return 0.5f * x * (1.0f + erff(x * 0.707106781f));
+    case Activation::quick_gelu:
+      return x * sigmoid(1.702f * x);
+    case Activation::none:
+      break;
+  }
+  return x;
+}
+
+__device__ __forceinline__ float activation_slope(Activation activation, float x) {
+  switch (activation) {
+    case Activation::relu:
+      return x > 0.0f ? 1.0f : 0.0f;
+    case Activation::gelu:
+      return 0.5f * (1.0f + erff(x * 0.707106781f)) + x * 0.398942280f * expf(-0.5f * x * x);
+    case Activation::quick_gelu: {
+      const float s = sigmoid(1.702f * x);
+      return s + 1.702f * x * s * (1.0f - s);
+    }
+    case Activation::none:
+      break;
+  }
+  return 1.0f;
+}
+
+}  // namespace mg::cuda

@@ -1,0 +1,118 @@
+// The mean and biased variance of each channel in one pass over x: each strip of rows sums d = x - centre and
+// d^2 about a centre of its own, its first row, and the strips' moments are combined in double (Chan, Golub
+// and LeVeque 1979).
+#include "kernels/batch_norm.h"
+#include "kernels/cuda/column_sums.cuh"
+
+namespace mg {
+
+namespace {
+
+using namespace cuda;
+
+// x: [rows, channels]. partial: [blocks, 3, channels]: centre, sum of d, sum of d^2 of each strip.
+template <int kWidth, class Elem>
+__global__ void __launch_bounds__(kRowThreads)
+    batch_norm_statistics_kernel(RowTile tile, int channels, Rows<const Elem> x, float* partial) {
+  const int column = tile.column<kWidth>();
+  float sums[2 * kWidth] = {}, centre[kWidth] = {};
+  if (column < channels) {
+    load_chunk(centre, x.at(blockIdx.x * tile.strip, column));
+    const std::int64_t end = tile.end();
+#pragma unroll 4
+    for (std::int64_t r = tile.first(); r < end; r += tile.lanes) {
+      float d[kWidth];
+      load_chunk(d, x.at(r, column));
+#pragma unroll
+      for (int j = 0; j < kWidth; ++j) {
+        d[j] -= centre[j];
+        sums[j] += d[j];
+        sums[kWidth + j] += d[j] * d[j];
+      }
+    }
+  }
+  sum_lanes(tile, sums);
+  if (tile.lane() != 0) return;
+  float* out = partial + blockIdx.x * static_cast<std::int64_t>(3 * channels) + column;
+#pragma unroll
+  for (int j = 0; j < kWidth; ++j) {
+    if (column + j >= channels) break;
+    out[j] = centre[j];
+    out[channels + j] = sums[j];
+    out[2 * channels + j] = sums[kWidth + j];
+  }
+}
+
+// Of a set of rows: how many, their mean, and the sum of squared distances from it.
+struct Moments {
+  double count, mean, squares;
+
+  __device__ void add(const Moments& other) {
+    const double all = count + other.count;
+    if (all == 0) return;
+    const double difference = other.mean - mean, share = other.count / all;
+    squares += other.squares + difference * difference * count * share;
+    mean += difference * share;
+    count = all;
+  }
+};
+
+__device__ void update_running(float& running, double batch, double momentum) {
+  running = static_cast<float>((1 - momentum) * static_cast<double>(running) + momentum * batch);
+}
+
+// Thread (x, y): channel blockIdx.x * 32 + x, strips y, y + 16, ...; then a tree over y. Shared: 12 KiB,
+// static.
+constexpr int kStripLanes = 16;
+__global__ void __launch_bounds__(32 * kStripLanes)
+    batch_norm_moments_kernel(const float* partial, int strips, std::int64_t strip, std::int64_t rows,
+                              int channels, BatchStatistics out) {
+  __shared__ Moments shared[kStripLanes][32];
+  const int c = static_cast<int>(blockIdx.x * 32 + threadIdx.x);
+  Moments all{0, 0, 0};
+  if (c < channels) {
+    for (int s = static_cast<int>(threadIdx.y); s < strips; s += kStripLanes) {
+      const float* p = partial + s * static_cast<std::int64_t>(3 * channels) + c;
+      const std::int64_t begin = s * strip;
+      const auto n = static_cast<double>(begin + strip < rows ? strip : rows - begin);
+      const double sum = p[channels];
+      all.add({n, p[0] + sum / n, p[2 * channels] - sum * sum / n});
+    }
+  }
+  shared[threadIdx.y][threadIdx.x] = all;
+  for (unsigned step = kStripLanes / 2; step > 0; step /= 2) {
+    __syncthreads();
+    if (threadIdx.y >= step) continue;
+    all.add(shared[threadIdx.y + step][threadIdx.x]);
+    shared[threadIdx.y][threadIdx.x] = all;
+  }
+  if (threadIdx.y != 0 || c >= channels) return;
+  out.mean[c] = static_cast<float>(all.mean);
+  out.variance[c] = static_cast<float>(all.squares / all.count);
+  if (out.running_mean == nullptr) return;
+  update_running(out.running_mean[c], all.mean, out.momentum);
+  update_running(out.running_variance[c], all.squares / fmax(1.0, all.count - 1), out.momentum);
+}
+
+}  // namespace
+
+void batch_norm_statistics(const BatchNormStatistics& args, CudaStream& stream) {
+  const std::int64_t rows = args.x.rows(), channels = args.x.channels();
+  with_elem(args.x.dtype, [&](auto elem) {
+    using Elem = decltype(elem);
+    with_width<Elem>(
+        [&](auto width) {
+          const RowLaunch l = row_launch(rows, channels, width, 8, 512);
+          auto* partial = static_cast<float*>(
+              stream.workspace(0, l.grid.x * static_cast<std::size_t>(3 * channels) * sizeof(float)));
+          launch(stream, "batch_norm_statistics_kernel", batch_norm_statistics_kernel<width(), Elem>, l.grid,
+                 l.block, 0, l.tile, channels, rows_of<Elem>(args.x), partial);
+          launch(stream, "batch_norm_moments_kernel", batch_norm_moments_kernel,
+                 static_cast<unsigned>(ceil_div<std::int64_t>(channels, 32)), dim3(32, kStripLanes), 0,
+                 partial, l.grid.x, l.tile.strip, rows, channels, args.statistics);
+        },
+        args.x);
+  });
+}
+
+}  // namespace mg
