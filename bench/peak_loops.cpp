@@ -1,7 +1,8 @@
 // Compiled once per instruction set (see kernels/cpu/isa.h). Enough independent registers to hide the latency
 // of two units of four cycles, few enough that none goes to memory. Without a fused instruction (portable) a
 // multiplication and an addition count all the same.
-#include "bench/fma_peak.h"
+#include "bench/peaks.h"
+
 #include "kernels/cpu/isa.h"
 
 namespace mg::MG_ISA {
@@ -40,6 +41,19 @@ void fma_loop(const FmaLoop& args, CpuStream& stream) {
   *args.flops = 2.0 * kRegisters * kVectorFloats * static_cast<double>(args.iterations * args.chunks);
 }
 
+void triad_loop(const TriadLoop& args, CpuStream& stream) {
+  const std::int64_t each = args.count / args.chunks;
+  stream.parallel_for(args.chunks, [&](std::int64_t chunk, int) {
+    float* y = args.y + chunk * each;
+    const float *a = args.a + chunk * each, *b = args.b + chunk * each;
+    for (std::int64_t i = 0; i < each; i += kVectorFloats) {
+      *reinterpret_cast<Vec*>(y + i) =
+          *reinterpret_cast<const Vec*>(a + i) + *reinterpret_cast<const Vec*>(b + i) * args.factor;
+    }
+  });
+}
+
 }  // namespace mg::MG_ISA
 
 MG_KERNEL(fma_loop, FmaLoop)
+MG_KERNEL(triad_loop, TriadLoop)

@@ -1,0 +1,20 @@
+// The commands of mgbench.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace mg {
+
+struct BenchOptions {
+  std::vector<std::string> what;  // operations; empty: all
+  std::string device = "cpu", precision, isa, json, svg;
+  bool tf32 = false, cpu_clock = false;
+  int threads = 0;
+  long width = 64, batch = 0;
+  double seconds = 0.2;
+};
+
+void bench_ops(const BenchOptions& options);
+
+}  // namespace mg

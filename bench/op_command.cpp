@@ -1,0 +1,45 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "bench/commands.h"
+#include "bench/roofline.h"
+#include "bench/setup.h"
+#include "bench/tables.h"
+
+namespace mg {
+
+void bench_ops(const BenchOptions& options) {
+  const Setup setup = make_setup(options);
+  Bench& bench = *setup.bench;
+  Peaks peaks = measure_peaks(bench, bench.counting);
+  fmt::print("{}\n", machine_text(bench));
+  if (bench.counting) {
+    fmt::print("a virtual GPU: counts in place of times, in shapes with few rows\n");
+  } else {
+    fmt::print("peaks: {:.1f} GFLOP/s of multiply-adds, {:.1f} of matrix products, {:.1f} GB/s\n",
+               peaks.vector_gflops, peaks.matrix_gflops, peaks.gbytes);
+  }
+  std::vector<Result> all;
+  for (const Operation& operation : operations()) {
+    const auto& what = options.what;
+    if (!what.empty() && std::find(what.begin(), what.end(), operation.name) == what.end()) continue;
+    fmt::print("\n{}: {}\n", operation.name, operation.about);
+    print_head(bench.counting);
+    const auto results =
+        measure(bench, operation, setup.report.get(), [&](const Result& r) { print_result(r, peaks); });
+    if (results.size() > 3) print_totals(results, peaks);
+    all.insert(all.end(), results.begin(), results.end());
+  }
+  if (!bench.counting) peaks = best_of(peaks, measure_peaks(bench));
+  nlohmann::ordered_json json = machine_json(bench, peaks);
+  json["results"] = nlohmann::ordered_json::array();
+  for (const Result& r : all) json["results"].push_back(to_json(r, peaks));
+  write_file(options.json, json.dump(2) + "\n");
+  if (!bench.counting)
+    write_file(options.svg, roofline_svg(machine_text(bench), all, peaks));
+  else if (!options.svg.empty())
+    fmt::print("skipped: {}: a roofline needs times\n", options.svg);
+}
+
+}  // namespace mg
