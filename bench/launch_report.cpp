@@ -20,17 +20,18 @@ double Launch::count(const std::string& name) const {
   return found == counts.end() ? 0 : found->second;
 }
 
-LaunchReport::LaunchReport() {
-  if (const char* given = std::getenv("VGPU_REPORT")) {
-    path_ = given;
-    std::error_code none;
-    const auto size = std::filesystem::file_size(path_, none);
-    read_ = none ? 0 : static_cast<std::int64_t>(size);
-    return;
+LaunchReport::LaunchReport(char** arguments) {
+  const std::string own = (std::filesystem::temp_directory_path() / fmt::format("mgbench-{}.jsonl", getpid())).string();
+  if (std::getenv("VGPU_REPORT") == nullptr) {
+    setenv("VGPU_REPORT", own.c_str(), 1);
+    execv("/proc/self/exe", arguments);
+    throw Error(ExitCode::failure, "cannot start this program again with VGPU_REPORT set: set it to a file");
   }
-  path_ = (std::filesystem::temp_directory_path() / fmt::format("mgbench-{}.jsonl", getpid())).string();
-  own_ = true;
-  setenv("VGPU_REPORT", path_.c_str(), 1);
+  path_ = std::getenv("VGPU_REPORT");
+  own_ = path_ == own;  // the process is the same after its second start
+  std::error_code none;
+  const auto size = std::filesystem::file_size(path_, none);
+  read_ = none ? 0 : static_cast<std::int64_t>(size);
 }
 
 LaunchReport::~LaunchReport() {
