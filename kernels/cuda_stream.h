@@ -44,6 +44,7 @@ class CudaStream {
   explicit CudaStream(int device = 0);
 
   const CudaDevice& device() const;
+  std::size_t free_memory() const;  // bytes that the device could still give
   void* handle() const;  // the cudaStream_t
 
   // Let fp32 products run on tensor cores with operands rounded to 10 bits (tf32). Off by default.

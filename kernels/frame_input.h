@@ -7,8 +7,9 @@
 
 namespace mg {
 
-// How one sample is seen. The crop is resampled (pixel centres at half numbers, edges clamped) when its size is
-// not the output's. value = clamp(value * brightness, 0, 255), then clamp(value * contrast + (1 - contrast) *
+// How one sample is seen. The crop is resampled when its size is not the output's: each output pixel between the two by
+// two pixels about its place, pixel centres at half numbers, clamped to the crop; nothing is smoothed where the crop is
+// the larger (data/frame_resize.h, bilinear). value = clamp(value * brightness, 0, 255), then clamp(value * contrast + (1 - contrast) *
 // mean of the sample's values, 0, 255), then mirrored if flip.
 struct FrameView {
   std::int32_t top, left, height, width;

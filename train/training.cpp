@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "data/csv.h"
 #include "train/evaluation.h"
 #include "train/import_folder.h"
 #include "train/machine.h"
+#include "train/memory_plan.h"
 #include "train/settings.h"
 #include "train/stages/classifier_stage.h"
 #include "train/stages/contrastive_stage.h"
@@ -57,8 +59,14 @@ class Training {
     model.initialize(ctx_.seed);
     load_imported(model);
     model.move_to(ctx_);
-    ContrastiveStage stage(ctx_, model, tokenizer, data_, classes_, config_);
-    run_stage(stage, stage.options(), run_, ctx_);
+    const TextSizes texts = text_sizes(tokenizer);
+    const MemoryPlan plan = check_memory(config_, ctx_, texts);
+    with_memory_advice(config_, ctx_, texts, [&] {
+      ContrastiveStage stage(ctx_, model, tokenizer, data_, classes_, config_);
+      run_stage(stage, stage.options(), run_, ctx_);
+    });
+    std::fprintf(stderr, "memory: %s at the peak of a step, %s planned\n",
+                 bytes_text(ctx_.arena.statistics().peak_in_use).c_str(), bytes_text(plan.step).c_str());
     if (has_val()) gesture_result(GestureMode::similarity);
   }
 
@@ -107,6 +115,17 @@ class Training {
     std::vector<Clip> clips;
     for (std::int64_t i : train_) clips.push_back(data_.manifest().clips[static_cast<std::size_t>(i)]);
     return clips;
+  }
+
+  // Of the captions of the train split, in every template.
+  TextSizes text_sizes(const WordPiece& tokenizer) const {
+    std::set<std::string> captions;
+    for (const Clip& clip : train_clips()) captions.insert(clip.caption);
+    const TemplatedTexts all =
+        encode_templated(tokenizer, text_templates(config_), {captions.begin(), captions.end()},
+                         static_cast<std::size_t>(config_.integer("text.max_length")));
+    return {static_cast<std::int64_t>(tokenizer.size()), static_cast<std::int64_t>(captions.size()),
+            all.tokens.length};
   }
 
   // Imported encoders in place of random ones. The run keeps their certificates: it is not continued with

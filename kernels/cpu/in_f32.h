@@ -18,8 +18,8 @@
 
 namespace mg {
 
-// The views of an operation's arguments: f takes each, View where it is written and ConstView where it is read.
-// Those that are fp32 by definition are left out.
+// The views of an operation's arguments: f takes each, View where it is written and ConstView where it is
+// read. Those that are fp32 by definition are left out.
 template <class F>
 void for_each_view(AdamWStep&, F) {}
 template <class F>
@@ -186,8 +186,12 @@ void in_f32(const Args& args, CpuStream& stream, Kernel kernel) {
   if constexpr (requires { copy.w; }) {
     if (copy.w.dtype == DType::f32 && args.w.dtype == DType::f32) copies.take_rounded(copy.w);
   }
+  if constexpr (requires { copy.y, copy.statistics; }) copy.statistics = {};  // they are of y as stored
   kernel(copy);
   copies.round_outputs();
+  if constexpr (requires { copy.y, copy.statistics; }) {
+    if (args.statistics.mean != nullptr) batch_norm_statistics({args.y, args.statistics}, stream);
+  }
 }
 
 }  // namespace mg

@@ -54,9 +54,9 @@ __global__ void __launch_bounds__(kThreads, 2)
 
 constexpr int kStrands = 64;
 
-// From the moments of row tiles, [tiles][2][channels], to statistics, in double and in a fixed order: first
-// the mean, then the deviations of the tiles' means from it (Chan, Golub and LeVeque 1979). Block: 8 channels
-// by 64 strands of tiles. Shared: a number a thread.
+// From the moments of row tiles, [tiles][kMoments][channels], to statistics, in double and in a fixed order:
+// first the mean, then the deviations of the tiles' means from it (Chan, Golub and LeVeque 1979). Block: 8
+// channels by 64 strands of tiles. Shared: a number a thread.
 __global__ void __launch_bounds__(8 * kStrands)
     conv3d_statistics_kernel(const float* __restrict__ moments, int tiles, int rows, int channels,
                              BatchStatistics out) {
@@ -67,8 +67,8 @@ __global__ void __launch_bounds__(8 * kStrands)
     double sum = 0;
     if (c < channels) {
       for (int i = strand; i < tiles; i += kStrands) {
-        const float* from = moments + static_cast<std::int64_t>(i) * 2 * channels + c;
-        sum += term(static_cast<double>(from[0]), static_cast<double>(from[channels]),
+        const float* from = moments + static_cast<std::int64_t>(i) * kMoments * channels + c;
+        sum += term(static_cast<double>(from[0]) + from[channels], static_cast<double>(from[2 * channels]),
                     min(kTileM, rows - i * kTileM));
       }
     }
@@ -145,7 +145,7 @@ void conv3d_forward(const Conv3dForward& args, CudaStream& stream) {
   float* moments = nullptr;
   if (statistics) {
     moments = static_cast<float*>(stream.workspace(
-        kPartial, static_cast<std::size_t>(tiles) * 2 * static_cast<std::size_t>(channels) * 4));
+        kPartial, static_cast<std::size_t>(tiles) * kMoments * static_cast<std::size_t>(channels) * 4));
   }
   forward_matmul(stream, job, args.y, args.epilogue, {}, moments);
   if (!statistics) return;

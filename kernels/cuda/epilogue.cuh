@@ -8,6 +8,9 @@
 
 namespace mg::cuda {
 
+// Of a tile's rows: the mean as the sum of two numbers, and the squares of the deviations from it.
+inline constexpr int kMoments = 3;
+
 template <class Elem>
 struct TileOutput {
   Elem* y = nullptr;
@@ -24,7 +27,7 @@ struct TileOutput {
   DropoutMask dropout = {};
   float keep = 1;  // 1 / (1 - p)
   FastDivide by_sample;
-  float* moments = nullptr;  // [row tiles][2][channels]: mean, and squares of the deviations from it
+  float* moments = nullptr;  // [row tiles][kMoments][channels]
 };
 
 template <class View_>
@@ -157,36 +160,32 @@ struct QuadMoments {
     }
     ++count;
   }
-  // The mean, and the squares of the deviations from it.
-  __device__ __forceinline__ float2 finish(int j) const {
-    const float mean = count > 0 ? sum[j] / static_cast<float>(count) : 0.0f;
-    return make_float2(origin[j] + mean, fmaf(-mean, sum[j], squares[j]));
-  }
 };
 
-// Combines the strands' moments, [kStrands][kTileN], strand s having rows s, s + kStrands, ... of the first
-// `rows` (Chan, Golub and LeVeque 1979).
+// Combines the strands' moments, [kStrands][3][kTileN], strand s having rows s, s + kStrands, ... of the
+// first `rows` (Chan, Golub and LeVeque 1979). In double: a mean in fp32 would be too rough where it is far
+// from zero.
 template <class Elem, int kTileN>
-__device__ __forceinline__ void store_moments(const TileOutput<Elem>& out, const float2* parts, int rows,
+__device__ __forceinline__ void store_moments(const TileOutput<Elem>& out, const float* parts, int rows,
                                               int first_n, int tile) {
   constexpr int kStrands = kThreads / (kTileN / 4);
   for (int column = threadIdx.x; column < kTileN; column += kThreads) {
     if (first_n + column >= out.channels) continue;
-    float mean = 0, squares = 0;
-    const float origin = parts[column].x;
+    double mean = 0, squares = 0;
     for (int s = 0; s < kStrands; ++s) {
-      const auto count = static_cast<float>((rows - s + kStrands - 1) / kStrands);
-      mean = fmaf(count, parts[s * kTileN + column].x - origin, mean);
+      const float* part = parts + s * 3 * kTileN + column;
+      mean += static_cast<double>((rows - s + kStrands - 1) / kStrands) * part[0] + part[kTileN];
     }
-    mean = origin + mean / static_cast<float>(rows);
+    mean /= rows;
     for (int s = 0; s < kStrands; ++s) {
-      const auto count = static_cast<float>((rows - s + kStrands - 1) / kStrands);
-      const float2 part = parts[s * kTileN + column];
-      squares += fmaf(count, (part.x - mean) * (part.x - mean), part.y);
+      const float* part = parts + s * 3 * kTileN + column;
+      const double count = (rows - s + kStrands - 1) / kStrands, away = part[0] - mean;
+      squares += part[2 * kTileN] + away * (2 * static_cast<double>(part[kTileN]) + away * count);
     }
-    float* to = out.moments + static_cast<std::int64_t>(tile) * 2 * out.channels + first_n + column;
-    to[0] = mean;
-    to[out.channels] = squares;
+    float* to = out.moments + static_cast<std::int64_t>(tile) * kMoments * out.channels + first_n + column;
+    to[0] = static_cast<float>(mean);
+    to[out.channels] = static_cast<float>(mean - static_cast<float>(mean));
+    to[2 * out.channels] = static_cast<float>(squares);
   }
 }
 
@@ -245,13 +244,17 @@ __device__ __forceinline__ void store_tile(const TileOutput<Elem>& out, float* s
   }
   if (out.moments == nullptr) return;  // the same for all threads
   __syncthreads();                     // the tile has been read
-  auto* parts = reinterpret_cast<float2*>(stage);
   if (strand < kStrands) {
+    float* part = stage + strand * 3 * kTileN + quad * 4;
 #pragma unroll
-    for (int j = 0; j < 4; ++j) parts[strand * kTileN + quad * 4 + j] = moments.finish(j);
+    for (int j = 0; j < 4; ++j) {
+      part[j] = moments.origin[j];
+      part[kTileN + j] = moments.sum[j];
+      part[2 * kTileN + j] = moments.squares[j];
+    }
   }
   __syncthreads();
-  store_moments<Elem, kTileN>(out, parts, valid_rows, first_n, tile);
+  store_moments<Elem, kTileN>(out, stage, valid_rows, first_n, tile);
 }
 
 }  // namespace mg::cuda

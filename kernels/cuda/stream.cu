@@ -181,6 +181,11 @@ struct CudaStream::State {
 CudaStream::CudaStream(int device) : state_(std::make_shared<State>(device)) {}
 
 const CudaDevice& CudaStream::device() const { return state_->device; }
+std::size_t CudaStream::free_memory() const {
+  std::size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return free;
+}
 void* CudaStream::handle() const { return state_->main; }
 void CudaStream::set_tf32(bool on) { state_->tf32 = on; }
 bool CudaStream::tf32() const { return state_->tf32; }

@@ -49,6 +49,13 @@ inline std::vector<Conv3dCase> conv3d_cases() {
       {"many pixels, one channel", {1, 4, 20, 20, 1}, 3, spatial(3, 1), 1},
       {"few pixels, many channels", {1, 1, 2, 2, 128}, 460, spatial(3, 1)},
       {"stride larger than the kernel", {1, 1, 9, 9, 8}, 8, {{1, 2, 2}, {1, 3, 3}, {0, 0, 0}}},
+      {"three channels, pitched", {1, 3, 6, 7, 3}, 20, {{3, 3, 3}, {1, 2, 1}, {1, 1, 1}}},
+      {"four channels, dense", {2, 2, 5, 9, 4}, 17, spatial(3, 1), 4},
+      {"more strides than phases of a launch", {1, 7, 9, 5, 3}, 5, {{3, 4, 4}, {3, 4, 4}, {1, 2, 0}}},
+      {"460 to 921, temporal stride 2", {1, 3, 2, 2, 460}, 921, temporal(3, 2)},
+      {"1152 in", {1, 2, 2, 1, 1152}, 64, temporal(3, 1)},
+      {"tile of 128 pixels", {1, 1, 8, 16, 16}, 64, spatial(3, 1)},
+      {"tile of 128 pixels + 1", {1, 1, 3, 43, 16}, 65, temporal(1, 1)},
   };
 }
 

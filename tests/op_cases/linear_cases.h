@@ -15,6 +15,9 @@ struct LinearCase {
   Activation activation = Activation::none;
   bool residual = false;
   bool pitched = true;  // rows rounded up to kChannelAlign, or dense
+  bool relu = false;    // of the sum with the residual
+  float dropout = 0;
+  std::int64_t rows_per_sample = 1;
 };
 
 inline std::vector<LinearCase> linear_cases() {
@@ -28,6 +31,14 @@ inline std::vector<LinearCase> linear_cases() {
       {"feed-forward", 70, 128, 512, true, Activation::gelu},
       {"many rows", 900, 45, 16, false},
       {"no bias, residual", 29, 40, 48, false, Activation::none, true},
+      {"dropout, odd channels", 130, 20, 71, true, Activation::gelu, true, false, false, 0.3f, 13},
+      {"dropout, ReLU of the sum", 65, 24, 64, true, Activation::none, true, true, true, 0.5f, 5},
+      {"ReLU of the sum", 127, 32, 30, true, Activation::none, true, true, true},
+      {"text width", 5, 768, 288, true, Activation::gelu},
+      {"one class", 128, 64, 1},
+      {"many rows, 144 columns", 17000, 16, 144},
+      {"many rows, 128 columns", 17000, 16, 128, false},
+      {"many rows, 96 columns", 17000, 16, 91, true, Activation::none, true},
   };
 }
 

@@ -188,20 +188,26 @@ TokenBatch ContrastiveStage::tokens_of(const BatchCaptions& captions) const {
   return tokenizer_.encode(texts, max_text_length_);
 }
 
+Value contrastive_batch_loss(Context& ctx, ContrastiveModel& model, const EncodedVideo& video,
+                             const TokenBatch& caption_tokens, const std::vector<CaptionedClip>& clips, const Mix& mix,
+                             const Config& config) {
+  const BatchCaptions captions = distinct_captions(clips);
+  const Value encoded = model.encode_text(ctx, caption_tokens);
+  const bool own = model.config().prompt.condition == PromptCondition::own;
+  const Value text =
+      own ? model.prompt_own(ctx, encoded, captions.of_clip, video) : model.prompt(ctx, encoded, video);
+  const BatchCaptions compared = own ? caption_of_each(clips) : captions;
+  const bool l1 = config.text("contrastive.target") == "l1";
+  return contrastive_loss(ctx, model.comparable(ctx, video.embedding), model.comparable(ctx, text),
+                          positives(clips, compared, mix), compared.counts,
+                          {.temperature = config.single("contrastive.temperature"),
+                           .label_scale = config.single("contrastive.label_scale"),
+                           .target = l1 ? ContrastiveTarget::l1 : ContrastiveTarget::softmax});
+}
+
 Value ContrastiveStage::loss_of(const EncodedVideo& video, const std::vector<CaptionedClip>& clips,
                                 const Mix& mix) {
-  const BatchCaptions captions = distinct_captions(clips);
-  const Value encoded = model_.encode_text(ctx_, tokens_of(captions));
-  const bool own = model_.config().prompt.condition == PromptCondition::own;
-  const Value text =
-      own ? model_.prompt_own(ctx_, encoded, captions.of_clip, video) : model_.prompt(ctx_, encoded, video);
-  const BatchCaptions compared = own ? caption_of_each(clips) : captions;
-  const bool l1 = config_.text("contrastive.target") == "l1";
-  return contrastive_loss(ctx_, model_.comparable(ctx_, video.embedding), model_.comparable(ctx_, text),
-                          positives(clips, compared, mix), compared.counts,
-                          {.temperature = config_.single("contrastive.temperature"),
-                           .label_scale = config_.single("contrastive.label_scale"),
-                           .target = l1 ? ContrastiveTarget::l1 : ContrastiveTarget::softmax});
+  return contrastive_batch_loss(ctx_, model_, video, tokens_of(distinct_captions(clips)), clips, mix, config_);
 }
 
 Late<float> ContrastiveStage::forward_backward(const StepPlan& plan) {
