@@ -69,9 +69,10 @@ Counts counts_of(const std::vector<Launch>& launches) {
   for (const Launch& l : launches) {
     ++c.launches;
     c.l1_bytes += l.count("globalLoadBytes") + l.count("globalStoreBytes") + l.count("cpAsyncBytes");
-    c.requests += l.count("globalLoadRequests") + l.count("globalStoreRequests");
-    c.sectors += l.count("globalLoadSectors") + l.count("globalStoreSectors");
-    c.least_sectors += l.count("globalLoadIdealSectors") + l.count("globalStoreIdealSectors");
+    c.requests += l.count("globalLoadRequests") + l.count("globalStoreRequests") + l.count("cpAsyncRequests");
+    c.sectors += l.count("globalLoadSectors") + l.count("globalStoreSectors") + l.count("cpAsyncSectors");
+    c.least_sectors += l.count("globalLoadIdealSectors") + l.count("globalStoreIdealSectors") +
+                       l.count("cpAsyncBytes") / 32;
     c.wavefronts += l.count("sharedLoadWavefronts") + l.count("sharedStoreWavefronts");
     c.least_wavefronts += l.count("sharedLoadIdeal") + l.count("sharedStoreIdeal");
     c.tensor_flops += l.count("mmaFlops");
