@@ -150,8 +150,9 @@ Job step_job(ModelBench& m, double video_flops) {
                         const Restore<Tape*> record(ctx.tape, &tape);
                         const EncodedVideo video = model->encode_video(ctx, {frames});
                         const Value text = model->prompt(ctx, model->encode_text(ctx, tokens), video);
-                        const Value loss = contrastive_loss(ctx, model->comparable(ctx, video.embedding),
-                                                            model->comparable(ctx, text), positives, counts);
+                        const Value loss =
+                            contrastive_loss(ctx, model->comparable(ctx, video.embedding),
+                                             model->comparable(ctx, text), positives, counts, {});
                         tape.backward(ctx, loss);
                         optimizer->step(ctx);
                         ++ctx.step;
