@@ -41,10 +41,12 @@ __global__ void __launch_bounds__(kThreads, 2)
     weights.load(at + kTileBytesA, k, depth);
     k += kTileK<Elem>;
   };
+  // Tensor cores are not fed with rows or columns that do not exist: 64 x kTileN / 2 of them at a time.
+  const bool live = tile * kTileM + warp_m * 64 < p.rows && first_n + warp_n * (kTileN / 2) < out.channels;
   WarpTile<Math, kTileN, true, false> sums;
-  run_pipeline(ceil_div(depth, kTileK<Elem>), load, [&](int, int slot) {
+  run_pipeline(ceil_div(depth, kTileK<Elem>), load, [&](int step, int slot) {
     const std::uint32_t at = base + slot * kForwardSlot<Math, kTileN>;
-    sums.multiply(at, at + kTileBytesA, warp_m, warp_n, lane);
+    if (live) sums.multiply(at, at + kTileBytesA, warp_m, warp_n, lane, depth - step * kTileK<Elem>);
   });
   auto* stage = reinterpret_cast<float*>(shared);
   sums.store(stage, warp_m, warp_n, lane);

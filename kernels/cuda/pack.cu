@@ -9,6 +9,10 @@ namespace {
 // Tiles that are transposed by 32 x 8 threads: kTileOutputs outputs k by kTileEntries entries j = c * taps +
 // tap of a dense row of weights.
 constexpr int kTileOutputs = 64, kTileEntries = 32;
+// Even outputs lie before odd ones: 32 lanes that each take a pair then touch 32 banks, at an odd pitch.
+__device__ __forceinline__ int tile_row(int output) {
+  return (output & 1) * (kTileOutputs / 2) + (output >> 1);
+}
 
 // Thread (x, y) reads entry x of outputs y, y + 8, ..., and writes outputs 2 x and 2 x + 1 of entries y, y +
 // 8, ... w: [outputs][channels * taps]. packed: [tap][channel_pitch][output_pitch]. Shared: the tile; a
@@ -26,7 +30,7 @@ __global__ void __launch_bounds__(256)
 #pragma unroll
   for (int i = 0; i < kTileOutputs; i += 8, from += stride) {
     const bool inside = first_k + y + i < s.outputs && first_j + x < depth;
-    tile[y + i][x] = inside ? to_f32(*from) : 0.0f;
+    tile[tile_row(y + i)][x] = inside ? to_f32(*from) : 0.0f;
   }
   __syncthreads();
   struct alignas(2 * sizeof(To)) Pair {
@@ -38,7 +42,8 @@ __global__ void __launch_bounds__(256)
     const int j = first_j + y + i, c = s.by_taps(j), tap = j - c * s.taps;
     if (c >= s.channel_pitch || k >= s.output_pitch) continue;
     auto* to = packed + (static_cast<std::int64_t>(tap) * s.channel_pitch + c) * s.output_pitch + k;
-    *reinterpret_cast<Pair*>(to) = {from_f32<To>(tile[2 * x][y + i]), from_f32<To>(tile[2 * x + 1][y + i])};
+    *reinterpret_cast<Pair*>(to) = {from_f32<To>(tile[x][y + i]),
+                                    from_f32<To>(tile[kTileOutputs / 2 + x][y + i])};
   }
 }
 
@@ -66,15 +71,15 @@ __global__ void __launch_bounds__(256)
         sum.y += v.y;
       }
     }
-    tile[2 * x][y + i] = sum.x;
-    tile[2 * x + 1][y + i] = sum.y;
+    tile[x][y + i] = sum.x;
+    tile[kTileOutputs / 2 + x][y + i] = sum.y;
   }
   __syncthreads();
   float* to = dw + static_cast<std::int64_t>(first_k + y) * depth + first_j + x;
   const std::int64_t stride = 8 * static_cast<std::int64_t>(depth);
 #pragma unroll
   for (int i = 0; i < kTileOutputs; i += 8, to += stride) {
-    if (first_k + y + i < s.outputs && first_j + x < depth) *to = tile[y + i][x];
+    if (first_k + y + i < s.outputs && first_j + x < depth) *to = tile[tile_row(y + i)][x];
   }
 }
 
