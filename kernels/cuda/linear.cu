@@ -14,7 +14,8 @@ void linear_forward(const LinearForward& args, CudaStream& stream) {
   job.gather.channels = static_cast<int>(round_up(args.x.channels(), chunk_of(type)));
   job.x = readable_rows(stream, kSource, args.x, job.gather.channels, 16);
   job.gather.source_pitch = static_cast<int>(job.x.pitch);
-  const PackedShape shape = packed_shape(args.w.shape, job.gather.channels, chunk_of(type));
+  const PackedShape shape = packed_shape(args.w.shape, job.gather.channels, chunk_of(type),
+                                         kTileBytesK / static_cast<int>(size_of(type)));
   job.w = pack_weights(stream, args.w, shape, type);
   job.w_pitch = shape.output_pitch;
   forward_matmul(stream, job, args.y, args.epilogue, args.pre_activation);

@@ -15,7 +15,7 @@ __device__ __forceinline__ int tile_row(int output) {
 }
 
 // Thread (x, y) reads entry x of outputs y, y + 8, ..., and writes outputs 2 x and 2 x + 1 of entries y, y +
-// 8, ... w: [outputs][channels * taps]. packed: [tap][channel_pitch][output_pitch]. Shared: the tile; a
+// 8, ... w: [outputs][channels * taps]. Shared: the tile; a
 // column of padding makes its columns conflict-free.
 template <class From, class To>
 __global__ void __launch_bounds__(256)
@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(256)
   for (int i = 0; i < kTileEntries; i += 8) {
     const int j = first_j + y + i, c = s.by_taps(j), tap = j - c * s.taps;
     if (c >= s.channel_pitch || k >= s.output_pitch) continue;
-    auto* to = packed + (static_cast<std::int64_t>(tap) * s.channel_pitch + c) * s.output_pitch + k;
+    auto* to = packed + s.row(c, tap) * s.output_pitch + k;
     *reinterpret_cast<Pair*>(to) = {from_f32<To>(tile[x][y + i]),
                                     from_f32<To>(tile[kTileOutputs / 2 + x][y + i])};
   }
@@ -63,8 +63,7 @@ __global__ void __launch_bounds__(256)
     const int j = first_j + y + i, c = s.by_taps(j), tap = j - c * s.taps;
     float2 sum = make_float2(0.0f, 0.0f);
     if (j < depth && k < s.output_pitch) {
-      const float* from =
-          partial + (static_cast<std::int64_t>(tap) * s.channel_pitch + c) * s.output_pitch + k;
+      const float* from = partial + s.row(c, tap) * s.output_pitch + k;
       for (int n = 0; n < slices; ++n, from += slice) {
         const float2 v = *reinterpret_cast<const float2*>(from);
         sum.x += v.x;
@@ -162,12 +161,17 @@ dim3 transpose_grid(std::int64_t entries, int outputs) {
 }  // namespace
 
 PackedShape packed_shape(const Shape& w, int channel_pitch, int chunk) {
+  return packed_shape(w, channel_pitch, chunk, channel_pitch);
+}
+PackedShape packed_shape(const Shape& w, int channel_pitch, int chunk, int block) {
   PackedShape s;
   s.outputs = static_cast<int>(w[0]);
   s.channels = static_cast<int>(w[1]);
   s.taps = static_cast<int>(w.count() / (w[0] * w[1]));
   s.by_taps = FastDivide(static_cast<std::uint32_t>(s.taps));
   s.channel_pitch = channel_pitch;
+  s.block = block;
+  s.by_block = FastDivide(static_cast<std::uint32_t>(block));
   s.output_pitch = static_cast<int>(round_up(w[0], chunk));
   return s;
 }
