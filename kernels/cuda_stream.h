@@ -95,6 +95,9 @@ class CudaStream {
   // Null: no more.
   void trace(std::vector<std::string>* log);
 
+  // For kernels/cuda: what a vendor's library keeps for this stream from one call to the next, null at first.
+  static constexpr int kLibraries = 2;
+  std::shared_ptr<void>& library(int slot);
   // For kernels/cuda: notes a launch. name is the kernel's.
   void launched(const char* name);
 

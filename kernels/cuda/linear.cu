@@ -2,12 +2,14 @@
 #include "kernels/linear.h"
 
 #include "kernels/cuda/gather_matmul.cuh"
+#include "kernels/cuda/vendor.cuh"
 
 namespace mg {
 
 using namespace cuda;
 
 void linear_forward(const LinearForward& args, CudaStream& stream) {
+  if (stream.vendor() && vendor_linear_forward(args, stream)) return;
   const DType type = args.x.dtype;
   ForwardMatmul job;
   job.gather = linear_gather(args.x.rows());
@@ -22,6 +24,7 @@ void linear_forward(const LinearForward& args, CudaStream& stream) {
 }
 
 void linear_backward_data(const LinearBackwardData& args, CudaStream& stream) {
+  if (stream.vendor() && vendor_linear_backward_data(args, stream)) return;
   const DType type = args.dy.dtype;
   BackwardDataMatmul job;
   job.shape = packed_shape(args.w.shape, static_cast<int>(round_up(args.dx.channels(), chunk_of(type))),
@@ -35,6 +38,8 @@ void linear_backward_data(const LinearBackwardData& args, CudaStream& stream) {
 }
 
 void linear_backward_weight(const LinearBackwardWeight& args, CudaStream& stream) {
+  if (args.dbias) sum_rows(stream, args.dy, args.dbias.f32());
+  if (stream.vendor() && vendor_linear_backward_weight(args, stream)) return;
   const DType type = args.x.dtype;
   BackwardWeightMatmul job;
   job.gather = linear_gather(args.x.rows());
@@ -44,7 +49,6 @@ void linear_backward_weight(const LinearBackwardWeight& args, CudaStream& stream
   job.dy = readable_rows(stream, kGradient, args.dy, job.shape.output_pitch, 16);
   job.gather.source_pitch = static_cast<int>(job.x.pitch);
   backward_weight_matmul(stream, job, args.dw);
-  if (args.dbias) sum_rows(stream, args.dy, args.dbias.f32());
 }
 
 }  // namespace mg
