@@ -65,9 +65,8 @@ class WarpTile {
   // reduction.
   __device__ __forceinline__ void multiply(std::uint32_t a, std::uint32_t b, int warp_m, int warp_n, int lane,
                                            int depth) {
-    if (depth >
-        kTileK<Elem> /
-            2) {  // one run of instructions: the second half is loaded beside the first one's products
+    // Both in one run of instructions: the second half is loaded beside the first one's products.
+    if (depth > kTileK<Elem> / 2) {
       multiply_half(0, a, b, warp_m, warp_n, lane);
       multiply_half(1, a, b, warp_m, warp_n, lane);
     } else {
@@ -281,8 +280,8 @@ __device__ __forceinline__ void run_pipeline(int steps, Load load, Compute compu
   int slot = 0, next = kStages - 1;
   for (int i = 0; i < steps; ++i) {
     wait_copies<kStages - 2>();
-    __syncthreads();  // step i has landed for every thread, and every thread is done with the slot filled
-                      // next
+    // Step i has landed for every thread, and every thread is done with the slot that is filled next.
+    __syncthreads();
     if (i + kStages - 1 < steps) load(next);
     commit_copies();
     compute(i, slot);
