@@ -158,7 +158,7 @@ void launch_backward_pass(CudaStream& stream, const BackwardInput<float>& args, 
     constexpr int kDim = decltype(head_tile)::value;
     launch(stream, "attention_backward_f32_kernel",
            attention_backward_f32_kernel<kDim, decltype(pass)::value>, backward_grid(args.in, batch, rows),
-           threads, backward_f32_shared_bytes<kDim>(std::max(threads / 2, kOther)), args);
+           threads, backward_f32_shared_bytes<kDim>(threads / 2), args);
   });
 }
 

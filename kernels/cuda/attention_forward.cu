@@ -191,12 +191,12 @@ __global__ void __launch_bounds__(128, kDim <= 32   ? 4
 template <int kDim>
 inline constexpr int kForwardKeys = kDim <= 64 ? 64 : 32;
 
-// Queries [rows][kDim], keys and values [kKeys][kDim], weights [rows][kKeys], dropout's bits [rows][kKeys /
-// 16].
+// Queries [rows][kDim], keys and values [key_rows][kDim], weights [rows][kKeys], dropout's bits [rows][kKeys
+// / 16].
 template <int kDim>
-std::size_t forward_f32_shared_bytes(int rows) {
+std::size_t forward_f32_shared_bytes(int rows, int key_rows) {
   constexpr int kKeys = kForwardKeys<kDim>;
-  return sizeof(float) * static_cast<std::size_t>((rows + 2 * kKeys) * kTilePitch<kDim, float> +
+  return sizeof(float) * static_cast<std::size_t>((rows + 2 * key_rows) * kTilePitch<kDim, float> +
                                                   rows * (kWeightPitch<kKeys> + kKeys / 16));
 }
 
@@ -231,15 +231,16 @@ __device__ __forceinline__ void absorb_scores(float (&s)[kLaneRows][kColumns], i
 // memory.
 template <int kDim>
 __global__ void __launch_bounds__(128, 3)
-    attention_forward_f32_kernel(const __grid_constant__ AttentionInput<float> in, ForwardOutput<float> out) {
+    attention_forward_f32_kernel(const __grid_constant__ AttentionInput<float> in, ForwardOutput<float> out,
+                                 int key_rows) {
   constexpr int kKeys = kForwardKeys<kDim>, kColumns = kKeys / 16, kPitch = kTilePitch<kDim, float>;
   extern __shared__ __align__(16) unsigned char shared[];
   const AttentionBlock at(in, in.queries);
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   const int row0 = at.row0 + warp * 16, rows = static_cast<int>(blockDim.x) / 2;
   auto* queries = reinterpret_cast<float*>(shared);
-  float *keys = queries + rows * kPitch, *values = keys + kKeys * kPitch,
-        *all_weights = values + kKeys * kPitch;
+  float *keys = queries + rows * kPitch, *values = keys + key_rows * kPitch,
+        *all_weights = values + key_rows * kPitch;
   float* weights = all_weights + warp * 16 * kWeightPitch<kKeys>;
   auto* kept = reinterpret_cast<std::uint32_t*>(all_weights + rows * kWeightPitch<kKeys>);
   load_rows<kDim>(queries, rows, head_row(in.q, in.q_pitch, at, in.queries, at.row0, in.dim), in.q_pitch,
@@ -324,8 +325,9 @@ void attention_forward(const AttentionForward& args, CudaStream& stream) {
         launch(stream, "attention_forward_kernel", attention_forward_kernel<kDim>, grid, threads,
                forward_shared_bytes<kDim>(rows), in, out, rows);
       } else {
+        const int key_rows = std::min(kForwardKeys<kDim>, ceil_div(in.keys, 16) * 16);
         launch(stream, "attention_forward_f32_kernel", attention_forward_f32_kernel<kDim>, grid, threads,
-               forward_f32_shared_bytes<kDim>(threads / 2), in, out);
+               forward_f32_shared_bytes<kDim>(threads / 2, key_rows), in, out, key_rows);
       }
     });
   });
