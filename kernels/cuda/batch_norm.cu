@@ -12,19 +12,19 @@ namespace {
 
 using namespace cuda;
 
+constexpr std::int64_t kMostBlocks =
+    2048;  // enough for any device; more rows a block for the numbers of its channels
+
 // y, x, residual (or null): [rows, channels]. mean, variance, weight, bias: [channels].
 template <int kWidth, class Elem>
 __global__ void batch_norm_forward_kernel(RowTile tile, int channels, Rows<Elem> y, Rows<const Elem> x,
                                           Rows<const Elem> residual, const float* mean, const float* variance,
                                           const float* weight, const float* bias, float eps, bool relu) {
-  const int column = tile.column<kWidth>();
-  float means[kWidth], scales[kWidth], biases[kWidth];
-  load_channels(biases, variance, column, channels);
-  load_channels(scales, weight, column, channels);
+  float numbers[4][kWidth];
+  load_block_channels(numbers, tile, {mean, weight, bias, variance}, channels);
+  float(&means)[kWidth] = numbers[0], (&scales)[kWidth] = numbers[1], (&biases)[kWidth] = numbers[2];
 #pragma unroll
-  for (int j = 0; j < kWidth; ++j) scales[j] /= sqrtf(biases[j] + eps);
-  load_channels(means, mean, column, channels);
-  load_channels(biases, bias, column, channels);
+  for (int j = 0; j < kWidth; ++j) scales[j] /= sqrtf(numbers[3][j] + eps);
   write_rows<kWidth>(tile, y, channels, [&](std::int64_t r, int c, float(&values)[kWidth]) {
     load_chunk(values, x.at(r, c));
 #pragma unroll
@@ -59,8 +59,8 @@ __global__ void __launch_bounds__(kRowThreads)
     batch_norm_backward_sums_kernel(RowTile tile, int channels, Rows<const Elem> dy, Rows<const Elem> x,
                                     Rows<const Elem> y, const float* mean, float* partial) {
   const int column = tile.column<kWidth>();
-  float sums[2 * kWidth] = {}, means[kWidth];
-  load_channels(means, mean, column, channels);
+  float sums[2 * kWidth] = {}, means[1][kWidth];
+  load_block_channels(means, tile, {mean}, channels);
   if (column < channels) {
     const std::int64_t end = tile.end();
 #pragma unroll 2
@@ -71,19 +71,11 @@ __global__ void __launch_bounds__(kRowThreads)
 #pragma unroll
       for (int j = 0; j < kWidth; ++j) {
         sums[j] += g[j];
-        sums[kWidth + j] += g[j] * (centred[j] - means[j]);
+        sums[kWidth + j] += g[j] * (centred[j] - means[0][j]);
       }
     }
   }
-  sum_lanes(tile, sums);
-  if (tile.lane() != 0) return;
-  float* out = partial + blockIdx.x * static_cast<std::int64_t>(2 * channels) + column;
-#pragma unroll
-  for (int j = 0; j < kWidth; ++j) {
-    if (column + j >= channels) break;
-    out[j] = sums[j];
-    out[channels + j] = sums[kWidth + j];
-  }
+  store_strip_sums<2, kWidth>(tile, channels, sums, partial);
 }
 
 // dbias and dweight (null: not wanted), and what dx is made of: constant and from_x, [channels] each.
@@ -116,17 +108,14 @@ __global__ void batch_norm_backward_kernel(RowTile tile, int channels, Rows<Elem
                                            const float* mean, const float* variance, const float* weight,
                                            float eps, const float* constant, const float* from_x) {
   const int column = tile.column<kWidth>();
-  float means[kWidth], from_g[kWidth], constants[kWidth] = {}, slopes[kWidth] = {};
-  load_channels(means, variance, column, channels);
-  load_channels(from_g, weight, column, channels);
-#pragma unroll
-  for (int j = 0; j < kWidth; ++j) from_g[j] /= sqrtf(means[j] + eps);
-  load_channels(means, mean, column, channels);
   const bool batch = constant != nullptr;
-  if (batch) {
-    load_channels(constants, constant, column, channels);
-    load_channels(slopes, from_x, column, channels);
-  }
+  float numbers[5][kWidth];
+  load_block_channels(numbers, tile, {mean, weight, batch ? constant : mean, batch ? from_x : mean, variance},
+                      channels);
+  float(&means)[kWidth] = numbers[0], (&from_g)[kWidth] = numbers[1];
+  float(&constants)[kWidth] = numbers[2], (&slopes)[kWidth] = numbers[3];
+#pragma unroll
+  for (int j = 0; j < kWidth; ++j) from_g[j] /= sqrtf(numbers[4][j] + eps);
   const std::int64_t end = tile.end();
   for (std::int64_t r = tile.first(); r < end; r += tile.lanes) {
     float g[kWidth] = {}, values[kWidth] = {};
@@ -144,11 +133,6 @@ __global__ void batch_norm_backward_kernel(RowTile tile, int channels, Rows<Elem
   }
 }
 
-// More rows a thread than elsewhere, for the numbers of its channels; enough blocks still for any device.
-RowLaunch channel_launch(std::int64_t rows, std::int64_t width, int columns_a_thread) {
-  return row_launch(rows, width, columns_a_thread, 4, 2048);
-}
-
 }  // namespace
 
 void batch_norm_forward(const BatchNormForward& args, CudaStream& stream) {
@@ -156,7 +140,7 @@ void batch_norm_forward(const BatchNormForward& args, CudaStream& stream) {
     using Elem = decltype(elem);
     with_width<Elem>(
         [&](auto width) {
-          const RowLaunch l = channel_launch(args.x.rows(), args.y.pitch, width);
+          const RowLaunch l = channel_launch(args.x.rows(), args.y.pitch, width, kMostBlocks);
           launch(stream, "batch_norm_forward_kernel", batch_norm_forward_kernel<width(), Elem>, l.grid,
                  l.block, 0, l.tile, args.x.channels(), rows_of<Elem>(args.y), rows_of<Elem>(args.x),
                  rows_of<Elem>(args.residual), args.mean, args.variance, args.weight, args.bias, args.eps,
@@ -175,7 +159,7 @@ void batch_norm_backward(const BatchNormBackward& args, CudaStream& stream) {
   auto run = [&](auto elem, auto width) {
     using Elem = decltype(elem);
     if (args.dweight != nullptr || batch) {
-      const RowLaunch l = row_launch(rows, channels, width, 8, 512);
+      const RowLaunch l = channel_launch(rows, channels, width, 512);
       auto* partial = static_cast<float*>(
           stream.workspace(0, l.grid.x * static_cast<std::size_t>(2 * channels) * sizeof(float)));
       launch(stream, "batch_norm_backward_sums_kernel", batch_norm_backward_sums_kernel<width(), Elem>,
@@ -188,7 +172,7 @@ void batch_norm_backward(const BatchNormBackward& args, CudaStream& stream) {
     if (!args.dx && !args.dresidual) return;
     const std::int64_t pitch =
         std::max(args.dx ? args.dx.pitch : 0, args.dresidual ? args.dresidual.pitch : 0);
-    const RowLaunch l = channel_launch(rows, pitch, width);
+    const RowLaunch l = channel_launch(rows, pitch, width, kMostBlocks);
     launch(stream, "batch_norm_backward_kernel", batch_norm_backward_kernel<width(), Elem>, l.grid, l.block,
            0, l.tile, channels, rows_of<Elem>(args.dx), rows_of<Elem>(args.dresidual), rows_of<Elem>(args.dy),
            rows_of<Elem>(args.x), rows_of<Elem>(args.y), args.mean, args.variance, args.weight, args.eps,

@@ -10,14 +10,23 @@ namespace {
 
 using namespace cuda;
 
-// x: [rows, channels]. partial: [blocks, 3, channels]: centre, sum of d, sum of d^2 of each strip.
+// x: [rows, channels]. partial: [blocks, 2, channels]: sums of d and of d^2 of each strip.
 template <int kWidth, class Elem>
 __global__ void __launch_bounds__(kRowThreads)
     batch_norm_statistics_kernel(RowTile tile, int channels, Rows<const Elem> x, float* partial) {
-  const int column = tile.column<kWidth>();
+  // The strip's first row is read by lane 0 alone.
+  __shared__ float centres[kWidth][kChannelChunks];
+  const int column = tile.column<kWidth>(), chunk = static_cast<int>(threadIdx.x) % tile.chunks;
   float sums[2 * kWidth] = {}, centre[kWidth] = {};
-  if (column < channels) {
+  if (column < channels && tile.lane() == 0) {
     load_chunk(centre, x.at(blockIdx.x * tile.strip, column));
+#pragma unroll
+    for (int j = 0; j < kWidth; ++j) centres[j][chunk] = centre[j];
+  }
+  __syncthreads();
+  if (column < channels) {
+#pragma unroll
+    for (int j = 0; j < kWidth; ++j) centre[j] = centres[j][chunk];
     const std::int64_t end = tile.end();
 #pragma unroll 4
     for (std::int64_t r = tile.first(); r < end; r += tile.lanes) {
@@ -31,16 +40,7 @@ __global__ void __launch_bounds__(kRowThreads)
       }
     }
   }
-  sum_lanes(tile, sums);
-  if (tile.lane() != 0) return;
-  float* out = partial + blockIdx.x * static_cast<std::int64_t>(3 * channels) + column;
-#pragma unroll
-  for (int j = 0; j < kWidth; ++j) {
-    if (column + j >= channels) break;
-    out[j] = centre[j];
-    out[channels + j] = sums[j];
-    out[2 * channels + j] = sums[kWidth + j];
-  }
+  store_strip_sums<2, kWidth>(tile, channels, sums, partial);
 }
 
 // Of a set of rows: how many, their mean, and the sum of squared distances from it.
@@ -64,19 +64,20 @@ __device__ void update_running(float& running, double batch, double momentum) {
 // Thread (x, y): channel blockIdx.x * 32 + x, strips y, y + 16, ...; then a tree over y. Shared: 12 KiB,
 // static.
 constexpr int kStripLanes = 16;
+template <class Elem>
 __global__ void __launch_bounds__(32 * kStripLanes)
-    batch_norm_moments_kernel(const float* partial, int strips, std::int64_t strip, std::int64_t rows,
-                              int channels, BatchStatistics out) {
+    batch_norm_moments_kernel(Rows<const Elem> x, const float* partial, int strips, std::int64_t strip,
+                              std::int64_t rows, int channels, BatchStatistics out) {
   __shared__ Moments shared[kStripLanes][32];
   const int c = static_cast<int>(blockIdx.x * 32 + threadIdx.x);
   Moments all{0, 0, 0};
   if (c < channels) {
     for (int s = static_cast<int>(threadIdx.y); s < strips; s += kStripLanes) {
-      const float* p = partial + s * static_cast<std::int64_t>(3 * channels) + c;
+      const float* p = partial + s * static_cast<std::int64_t>(2 * channels) + c;
       const std::int64_t begin = s * strip;
       const auto n = static_cast<double>(begin + strip < rows ? strip : rows - begin);
-      const double sum = p[channels];
-      all.add({n, p[0] + sum / n, p[2 * channels] - sum * sum / n});
+      const double sum = p[0], centre = to_f32(*x.at(begin, c));
+      all.add({n, centre + sum / n, p[channels] - sum * sum / n});
     }
   }
   shared[threadIdx.y][threadIdx.x] = all;
@@ -102,14 +103,14 @@ void batch_norm_statistics(const BatchNormStatistics& args, CudaStream& stream) 
     using Elem = decltype(elem);
     with_width<Elem>(
         [&](auto width) {
-          const RowLaunch l = row_launch(rows, channels, width, 8, 512);
+          const RowLaunch l = row_launch(rows, channels, width, 16, 512, kChannelChunks);
           auto* partial = static_cast<float*>(
-              stream.workspace(0, l.grid.x * static_cast<std::size_t>(3 * channels) * sizeof(float)));
+              stream.workspace(0, l.grid.x * static_cast<std::size_t>(2 * channels) * sizeof(float)));
           launch(stream, "batch_norm_statistics_kernel", batch_norm_statistics_kernel<width(), Elem>, l.grid,
                  l.block, 0, l.tile, channels, rows_of<Elem>(args.x), partial);
-          launch(stream, "batch_norm_moments_kernel", batch_norm_moments_kernel,
+          launch(stream, "batch_norm_moments_kernel", batch_norm_moments_kernel<Elem>,
                  static_cast<unsigned>(ceil_div<std::int64_t>(channels, 32)), dim3(32, kStripLanes), 0,
-                 partial, l.grid.x, l.tile.strip, rows, channels, args.statistics);
+                 rows_of<Elem>(args.x), partial, l.grid.x, l.tile.strip, rows, channels, args.statistics);
         },
         args.x);
   });

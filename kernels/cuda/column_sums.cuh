@@ -6,14 +6,20 @@
 
 namespace mg::cuda {
 
-// Adds sums over the lanes of a block; those of lane 0 have the totals. All threads of the block must call.
-// Shared: kCount * 1 KiB, static.
-template <int kCount>
-__device__ __forceinline__ void sum_lanes(const RowTile& tile, float (&sums)[kCount]) {
-  __shared__ float shared[kCount][kRowThreads];
+// What the lanes of a block leave for each other: kCount numbers a thread.
+template <int kCount, int kWidth>
+struct LaneSums {
+  float numbers[kCount][kRowThreads + 32 / kWidth];  // without bank conflicts across and along
+};
+
+// Adds sums over the lanes of a block; those of lane 0, and what is shared of theirs, are the totals. All
+// threads of the block must call.
+template <int kCount, int kWidth>
+__device__ __forceinline__ void sum_lanes(LaneSums<kCount, kWidth>& shared, const RowTile& tile,
+                                          float (&sums)[kCount]) {
   const int thread = static_cast<int>(threadIdx.x), lane = tile.lane();
 #pragma unroll
-  for (int i = 0; i < kCount; ++i) shared[i][thread] = sums[i];
+  for (int i = 0; i < kCount; ++i) shared.numbers[i][thread] = sums[i];
   int step = 1;
   while (2 * step < tile.lanes) step *= 2;
   for (; step > 0; step /= 2) {
@@ -21,8 +27,27 @@ __device__ __forceinline__ void sum_lanes(const RowTile& tile, float (&sums)[kCo
     if (lane >= step || lane + step >= tile.lanes) continue;
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
-      sums[i] += shared[i][thread + step * tile.chunks];
-      shared[i][thread] = sums[i];
+      sums[i] += shared.numbers[i][thread + step * tile.chunks];
+      shared.numbers[i][thread] = sums[i];
+    }
+  }
+}
+
+// Sums over the block's strip, kTerms * kWidth numbers a thread, to line blockIdx.x of partial [blocks,
+// kTerms, channels]. All threads of the block must call.
+template <int kTerms, int kWidth>
+__device__ __forceinline__ void store_strip_sums(const RowTile& tile, int channels,
+                                                 float (&sums)[kTerms * kWidth], float* partial) {
+  __shared__ LaneSums<kTerms * kWidth, kWidth> shared;
+  sum_lanes(shared, tile, sums);
+  __syncthreads();
+  const int first = static_cast<int>(blockIdx.y) * tile.chunks * kWidth;
+  float* line = partial + blockIdx.x * static_cast<std::int64_t>(kTerms * channels) + first;
+#pragma unroll
+  for (int term = 0; term < kTerms; ++term) {
+    for (int i = static_cast<int>(threadIdx.x); i < tile.chunks * kWidth; i += static_cast<int>(blockDim.x)) {
+      if (first + i < channels)
+        line[term * channels + i] = shared.numbers[term * kWidth + i % kWidth][i / kWidth];
     }
   }
 }

@@ -44,25 +44,25 @@ __global__ void scale_forward_kernel(RowTile tile, int channels, Rows<To> y, Row
 template <int kWidth, class Elem>
 __global__ void scale_channels_forward_kernel(RowTile tile, int channels, Rows<Elem> y, Rows<const Elem> x,
                                               const float* factor, bool one_factor) {
-  float factors[kWidth];
+  float factors[1][kWidth];
   if (one_factor) {
 #pragma unroll
-    for (int j = 0; j < kWidth; ++j) factors[j] = factor[0];
+    for (int j = 0; j < kWidth; ++j) factors[0][j] = factor[0];
   } else {
-    load_channels(factors, factor, tile.column<kWidth>(), channels);
+    load_block_channels(factors, tile, {factor}, channels);
   }
   write_rows<kWidth>(tile, y, channels, [&](std::int64_t r, int c, float(&values)[kWidth]) {
     load_chunk(values, x.at(r, c));
 #pragma unroll
-    for (int j = 0; j < kWidth; ++j) values[j] *= factors[j];
+    for (int j = 0; j < kWidth; ++j) values[j] *= factors[0][j];
   });
 }
 
-// dy, x: [rows, channels]. partial: [blocks, columns], sums over each strip.
+// dy, x: [rows, channels]. partial: [blocks, channels], sums over each strip.
 template <int kWidth, class Elem>
 __global__ void __launch_bounds__(kRowThreads)
     scale_channels_backward_factor_kernel(RowTile tile, int channels, Rows<const Elem> dy, Rows<const Elem> x,
-                                          float* partial, int columns) {
+                                          float* partial) {
   const int column = tile.column<kWidth>();
   float sums[kWidth] = {};
   if (column < channels) {
@@ -76,12 +76,7 @@ __global__ void __launch_bounds__(kRowThreads)
       for (int j = 0; j < kWidth; ++j) sums[j] += a[j] * b[j];
     }
   }
-  sum_lanes(tile, sums);
-  if (tile.lane() != 0) return;
-#pragma unroll
-  for (int j = 0; j < kWidth; ++j) {
-    if (column + j < columns) partial[blockIdx.x * static_cast<std::int64_t>(columns) + column + j] = sums[j];
-  }
+  store_strip_sums<1, kWidth>(tile, channels, sums, partial);
 }
 
 struct StoreTotal {
@@ -167,8 +162,7 @@ void scale_channels_forward(const ScaleChannelsForward& args, CudaStream& stream
       args.y,
       [&](auto elem, auto width, RowLaunch l) {
         using Elem = decltype(elem);
-        l = row_launch(args.y.rows(), args.y.pitch, width, kRowsALane,
-                       1024);  // the factors are read less often
+        l = channel_launch(args.y.rows(), args.y.pitch, width, 2048);
         launch(stream, "scale_channels_forward_kernel", scale_channels_forward_kernel<width(), Elem>, l.grid,
                l.block, 0, l.tile, args.y.channels(), rows_of<Elem>(args.y), rows_of<Elem>(args.x),
                args.factor, args.one_factor);
@@ -182,12 +176,12 @@ void scale_channels_backward_factor(const ScaleChannelsBackwardFactor& args, Cud
     using Elem = decltype(elem);
     with_width<Elem>(
         [&](auto width) {
-          const RowLaunch l = row_launch(args.x.rows(), channels, width, 8, 512);
+          const RowLaunch l = channel_launch(args.x.rows(), channels, width, 512);
           auto* partial = static_cast<float*>(
               stream.workspace(0, l.grid.x * static_cast<std::size_t>(channels) * sizeof(float)));
           launch(stream, "scale_channels_backward_factor_kernel",
                  scale_channels_backward_factor_kernel<width(), Elem>, l.grid, l.block, 0, l.tile, channels,
-                 rows_of<Elem>(args.dy), rows_of<Elem>(args.x), partial, channels);
+                 rows_of<Elem>(args.dy), rows_of<Elem>(args.x), partial);
           const std::int64_t columns = args.one_factor ? 1 : channels;
           column_totals(stream, "column_totals_kernel", partial, l.grid.x * channels / columns, columns,
                         StoreTotal{args.dfactor});

@@ -13,7 +13,7 @@ namespace {
 using namespace cuda;
 
 constexpr int kThreads = 128;
-constexpr int kBlockRows = 4;  // rows of the output a block
+constexpr int kBlockRows = 8;  // rows of the output a block
 
 struct Geometry {
   int frames, height, width;  // of the output
@@ -36,10 +36,14 @@ __device__ __forceinline__ Tap tap(int in, int out, int i) {
   return {first, denominator - next, next};
 }
 
-// Stages bytes [begin, begin + count) of the frames; the first comes to lie at the returned place.
-__device__ __forceinline__ const std::uint8_t* stage(uint4* shared, const std::uint8_t* frames,
-                                                     std::int64_t begin, int count, std::int64_t bytes) {
-  const int before = static_cast<int>(reinterpret_cast<std::uintptr_t>(frames + begin) % 16);
+__device__ __forceinline__ int misaligned(const std::uint8_t* p) {
+  return static_cast<int>(reinterpret_cast<std::uintptr_t>(p) % 16);
+}
+
+// Stages bytes [begin, begin + count) of the frames; the first comes to lie at misaligned(frames + begin).
+__device__ __forceinline__ void stage(uint4* shared, const std::uint8_t* frames, std::int64_t begin,
+                                      int count, std::int64_t bytes) {
+  const int before = misaligned(frames + begin);
   for (int i = static_cast<int>(threadIdx.x); i * 16 < before + count; i += kThreads) {
     const std::int64_t at = begin - before + i * 16;
     if (at >= 0 && at + 16 <= bytes) {
@@ -50,7 +54,6 @@ __device__ __forceinline__ const std::uint8_t* stage(uint4* shared, const std::u
       }
     }
   }
-  return reinterpret_cast<const std::uint8_t*>(shared) + before;
 }
 
 // v * scale + shift as two roundings, as the data pipeline on the processor computes it.
@@ -61,25 +64,31 @@ __device__ __forceinline__ float clamped(float v) { return fminf(fmaxf(v, 0.0f),
 
 // Calls f(row, first column of the warp, values) for each row of the output that is this block's: every
 // thread of a warp with the pixel at its lane, brightness applied and mirrored (0 past the end of the row).
-// rows: dynamic shared memory, two stored rows. Block: kBlockRows rows of frame blockIdx.x / row_blocks,
+// staged: dynamic shared memory, two stored rows. Block: kBlockRows rows of frame blockIdx.x / row_blocks,
 // counted over all samples.
 template <class F>
 __device__ __forceinline__ void for_each_pixel(const Geometry& g, const std::uint8_t* frames,
-                                               const FrameView& view, uint4* rows, std::int64_t row_uint4s,
+                                               const FrameView& view, uint4* staged, std::int64_t row_uint4s,
                                                F f) {
   const std::int64_t frame = blockIdx.x / static_cast<unsigned>(g.row_blocks);
   const int y0 = static_cast<int>(blockIdx.x % static_cast<unsigned>(g.row_blocks)) * kBlockRows;
   const bool resampled = view.height != g.height || view.width != g.width;
   const std::int64_t stored_row = 3 * static_cast<std::int64_t>(g.stored_width);
   const std::int64_t corner = frame * g.stored_height * stored_row + view.top * stored_row + 3 * view.left;
+  int held[2] = {-1, -1};  // rows of the crop that lie in the two places: row r in place r % 2
   for (int y = y0; y < min(y0 + kBlockRows, g.height); ++y) {
     const Tap ty = resampled ? tap(view.height, g.height, y) : Tap{y, 1, 0};
+    const std::uint8_t *upper = nullptr, *lower = nullptr;
     __syncthreads();  // the row before has been read
-    const std::int64_t begin = corner + ty.first * stored_row;
-    const std::uint8_t* upper = stage(rows, frames, begin, 3 * view.width, g.bytes);
-    const std::uint8_t* lower = upper;
-    if (resampled && view.height > 1)
-      lower = stage(rows + row_uint4s, frames, begin + stored_row, 3 * view.width, g.bytes);
+    const int last = resampled && view.height > 1 ? ty.first + 1 : ty.first;
+    for (int r = ty.first; r <= last; ++r) {
+      uint4* place = staged + r % 2 * row_uint4s;
+      const std::int64_t begin = corner + r * stored_row;
+      if ((r % 2 == 0 ? held[0] : held[1]) != r) stage(place, frames, begin, 3 * view.width, g.bytes);
+      (r % 2 == 0 ? held[0] : held[1]) = r;
+      lower = reinterpret_cast<const std::uint8_t*>(place) + misaligned(frames + begin);
+      if (r == ty.first) upper = lower;
+    }
     __syncthreads();
     for (int x0 = static_cast<int>(threadIdx.x) / 32 * 32; x0 < g.width; x0 += kThreads) {
       const int x = x0 + static_cast<int>(threadIdx.x) % 32;
@@ -107,8 +116,8 @@ __device__ __forceinline__ void for_each_pixel(const Geometry& g, const std::uin
   }
 }
 
-// sums: [blocks]: of the values that contrast turns about a mean of. Eight blocks a multiprocessor: left to itself, the
-// compiler takes 40 registers and spills one.
+// sums: [blocks]: of the values that contrast turns about a mean of. Eight blocks a multiprocessor: left to
+// itself, the compiler takes 40 registers and spills one.
 __global__ void __launch_bounds__(kThreads, 8)
     frame_sums_kernel(Geometry g, std::int64_t row_uint4s, const std::uint8_t* frames, const FrameView* views,
                       double* sums) {

@@ -33,35 +33,54 @@ __device__ __forceinline__ void add_segment(float (&sums)[kWidth], Rows<const Fr
   }
 }
 
-constexpr int kShortSegment = 8;
+constexpr int kShortSegment = 8;  // positions that a thread adds by itself
+constexpr int kWarps = kRowThreads / 32;
 constexpr int kLongChunks = 16;  // column chunks of a block in a long segment: 16 lanes share its positions
+constexpr int kBlockSegments = 64;  // that a block looks for long ones in
 
-// Block (segment, y). Short segments are summed by block y = 0 alone, a thread a column chunk; of long ones
-// block y takes kLongChunks chunks, positions dealt to the lanes of tile, whose sums are added by sum_lanes.
-// dx: [any, channels], dy: [positions, channels], of any two element types.
+// A warp a segment, those of more than kShortSegment positions aside. dx: [any, channels], dy: [positions,
+// channels], of any two element types.
 template <int kWidth, class To, class From>
 __global__ void __launch_bounds__(kRowThreads)
-    gather_rows_backward_kernel(RowTile tile, int channels, Rows<To> dx, Rows<const From> dy,
-                                RowSegments segments) {
-  const std::int64_t row = segments.rows[blockIdx.x];
-  const int begin = segments.starts[blockIdx.x], end = segments.starts[blockIdx.x + 1];
-  if (end - begin <= kShortSegment) {
-    if (blockIdx.y > 0) return;
-    for (int c = static_cast<int>(threadIdx.x) * kWidth; c < dx.pitch; c += kRowThreads * kWidth) {
-      float sums[kWidth] = {};
-      if (c < channels) add_segment(sums, dy, segments.order, begin, end, 1, c);
-      zero_padding(sums, c, channels);
-      store_chunk(dx.at(row, c), sums);
-    }
-    return;
+    gather_rows_backward_kernel(int channels, Rows<To> dx, Rows<const From> dy, RowSegments segments) {
+  const std::int64_t segment = blockIdx.x * std::int64_t{kWarps} + threadIdx.x / 32;
+  if (segment >= segments.count) return;
+  const int begin = segments.starts[segment], end = segments.starts[segment + 1];
+  if (end - begin > kShortSegment) return;
+  const std::int64_t row = segments.rows[segment];
+  for (int c = static_cast<int>(threadIdx.x) % 32 * kWidth; c < dx.pitch; c += 32 * kWidth) {
+    float sums[kWidth] = {};
+    if (c < channels) add_segment(sums, dy, segments.order, begin, end, 1, c);
+    zero_padding(sums, c, channels);
+    store_chunk(dx.at(row, c), sums);
   }
+}
+
+// The long ones among segments kBlockSegments * blockIdx.x ..., one after the other: positions are dealt to
+// the lanes of tile, whose sums are added by sum_lanes; block y takes kLongChunks column chunks.
+template <int kWidth, class To, class From>
+__global__ void __launch_bounds__(kRowThreads)
+    gather_long_rows_backward_kernel(RowTile tile, int channels, Rows<To> dx, Rows<const From> dy,
+                                     RowSegments segments) {
+  __shared__ int starts[kBlockSegments + 1];
+  __shared__ LaneSums<kWidth, kWidth> shared;
+  const std::int64_t first = blockIdx.x * std::int64_t{kBlockSegments};
+  const int thread = static_cast<int>(threadIdx.x);
+  if (thread <= kBlockSegments)
+    starts[thread] = segments.starts[first + thread < segments.count ? first + thread : segments.count];
+  __syncthreads();
   const int column = tile.column<kWidth>();
-  float sums[kWidth] = {};
-  if (column < channels) add_segment(sums, dy, segments.order, begin + tile.lane(), end, tile.lanes, column);
-  sum_lanes(tile, sums);
-  if (tile.lane() != 0 || column >= dx.pitch) return;
-  zero_padding(sums, column, channels);
-  store_chunk(dx.at(row, column), sums);
+  for (int s = 0; s < kBlockSegments; ++s) {
+    if (starts[s + 1] - starts[s] <= kShortSegment) continue;
+    float sums[kWidth] = {};
+    if (column < channels)
+      add_segment(sums, dy, segments.order, starts[s] + tile.lane(), starts[s + 1], tile.lanes, column);
+    sum_lanes(shared, tile, sums);
+    __syncthreads();  // the next segment's sums go where these were
+    if (tile.lane() != 0 || column >= dx.pitch) continue;
+    zero_padding(sums, column, channels);
+    store_chunk(dx.at(segments.rows[first + s], column), sums);
+  }
 }
 
 // f(A{}, B{}, width) for the element types of two views.
@@ -97,11 +116,17 @@ void gather_rows_backward(const GatherRowsBackward& args, CudaStream& stream) {
   with_two_views(args.dx, args.dy, [&](auto to, auto from, auto width) {
     using To = decltype(to);
     using From = decltype(from);
-    const RowTile tile{0, 0, kLongChunks, kRowThreads / kLongChunks};
-    const auto groups = static_cast<unsigned>(ceil_div<std::int64_t>(args.dx.pitch, kLongChunks * width()));
+    const std::int64_t count = args.segments.count;
     launch(stream, "gather_rows_backward_kernel", gather_rows_backward_kernel<width(), To, From>,
-           dim3(static_cast<unsigned>(args.segments.count), groups), kRowThreads, 0, tile, args.dx.channels(),
+           static_cast<unsigned>(ceil_div(count, kWarps)), kRowThreads, 0, args.dx.channels(),
            rows_of<To>(args.dx), rows_of<From>(args.dy), args.segments);
+    if (args.dy.rows() <= kShortSegment) return;
+    const RowTile tile{0, 0, kLongChunks, kRowThreads / kLongChunks};
+    launch(stream, "gather_long_rows_backward_kernel", gather_long_rows_backward_kernel<width(), To, From>,
+           dim3(static_cast<unsigned>(ceil_div(count, kBlockSegments)),
+                static_cast<unsigned>(ceil_div<std::int64_t>(args.dx.pitch, kLongChunks * width()))),
+           kRowThreads, 0, tile, args.dx.channels(), rows_of<To>(args.dx), rows_of<From>(args.dy),
+           args.segments);
   });
 }
 

@@ -8,7 +8,7 @@ namespace mg::cuda {
 
 inline constexpr int kHeld = 24;         // elements of a row in a thread: a warp holds 768
 inline constexpr int kMostRowWarps = 8;  // 6144 channels
-inline constexpr int kRowGroups = 4;     // rows side by side in a block, where a warp holds a row
+inline constexpr int kRowGroups = 8;     // rows side by side in a block, where a warp holds a row
 inline constexpr int kHeldThreads = 32 * kMostRowWarps;
 
 struct HeldTile {
@@ -79,11 +79,32 @@ __device__ __forceinline__ void load_held(float (&values)[kHeld / kWidth][kWidth
     }
   }
 }
+
+// A vector of one number a channel, passed through shared memory where several warps want it: element j of
+// chunk i at [j][i], without bank conflicts both ways.
+template <int kWidth>
+struct HeldChannels {
+  static constexpr int kChunks = 32 * kHeld / kWidth;
+  float numbers[kWidth][kChunks + 32 / kWidth];
+};
 template <int kWidth>
 __device__ __forceinline__ void load_held_channels(float (&values)[kHeld / kWidth][kWidth],
-                                                   const HeldTile& tile, const float* vector, int channels) {
+                                                   HeldChannels<kWidth>& shared, const HeldTile& tile,
+                                                   const float* vector, int channels) {
+  if (tile.warps > 1) {
 #pragma unroll
-  for (int i = 0; i < kHeld / kWidth; ++i) load_channels(values[i], vector, tile.column<kWidth>(i), channels);
+    for (int i = 0; i < kHeld / kWidth; ++i)
+      load_channels(values[i], vector, tile.column<kWidth>(i), channels);
+    return;
+  }
+  for (int c = static_cast<int>(threadIdx.x); c < 32 * kHeld; c += static_cast<int>(blockDim.x)) {
+    shared.numbers[c % kWidth][c / kWidth] = c < channels ? vector[c] : 0.0f;
+  }
+  __syncthreads();
+#pragma unroll
+  for (int i = 0; i < kHeld; ++i) {
+    values[i / kWidth][i % kWidth] = shared.numbers[i % kWidth][tile.column<kWidth>(i / kWidth) / kWidth];
+  }
 }
 // Writes it, padding as zero.
 template <int kWidth, class Elem>

@@ -20,8 +20,9 @@ __global__ void __launch_bounds__(kHeldThreads)
                               float* inverse_std) {
   constexpr int kChunks = kHeld / kWidth;
   float weights[kChunks][kWidth], biases[kChunks][kWidth];
-  load_held_channels<kWidth>(weights, tile, weight, channels);
-  load_held_channels<kWidth>(biases, tile, bias, channels);
+  __shared__ HeldChannels<kWidth> shared[2];
+  load_held_channels<kWidth>(weights, shared[0], tile, weight, channels);
+  load_held_channels<kWidth>(biases, shared[1], tile, bias, channels);
   const float n = static_cast<float>(channels);
   for (std::int64_t r = tile.first(); r < tile.end(); r += tile.groups()) {
     float values[kChunks][kWidth];
@@ -52,21 +53,54 @@ __global__ void __launch_bounds__(kHeldThreads)
   }
 }
 
-// Adds the sums of the block's groups of rows to those of group 0. Shared: (kRowGroups - 1) * 2 * kHeld * 128
-// bytes.
-__device__ __forceinline__ void sum_groups(const HeldTile& tile, float (&sums)[2 * kHeld]) {
-  __shared__ float shared[kRowGroups - 1][2 * kHeld][32];
-  if (tile.warps > 1) return;
-  const int lane = static_cast<int>(threadIdx.x) % 32, group = tile.group();
-  if (group > 0) {
+// Half of the groups leave their sums at a time for the other half; then those of group 0 are written out.
+template <int kWidth>
+union BackwardShared {
+  HeldChannels<kWidth> weights;
+  float halves[kRowGroups / 2][2 * kHeld][32];
+  HeldChannels<kWidth> totals[2];
+};
+
+// Adds the sums of the block's rows, over its groups, to line blockIdx.x of partial: [blocks, 2, channels].
+template <int kWidth>
+__device__ __forceinline__ void store_sums(BackwardShared<kWidth>& shared, const HeldTile& tile, int channels,
+                                           float (&sums)[2 * kHeld], float* partial) {
+  float* out = partial + blockIdx.x * static_cast<std::int64_t>(2 * channels);
+  if (tile.warps > 1) {
 #pragma unroll
-    for (int i = 0; i < 2 * kHeld; ++i) shared[group - 1][i][lane] = sums[i];
+    for (int i = 0; i < kHeld; ++i) {
+      const int c = tile.column<kWidth>(i / kWidth) + i % kWidth;
+      if (c < channels) {
+        out[c] = sums[i];
+        out[channels + c] = sums[kHeld + i];
+      }
+    }
+    return;
+  }
+  const int lane = static_cast<int>(threadIdx.x) % 32, group = tile.group();
+  for (int half = kRowGroups / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (group >= half && group < 2 * half) {
+#pragma unroll
+      for (int i = 0; i < 2 * kHeld; ++i) shared.halves[group - half][i][lane] = sums[i];
+    }
+    __syncthreads();
+    if (group >= half) continue;
+#pragma unroll
+    for (int i = 0; i < 2 * kHeld; ++i) sums[i] += shared.halves[group][i][lane];
   }
   __syncthreads();
-  if (group > 0) return;
-  for (int g = 0; g < kRowGroups - 1; ++g) {
+  if (group == 0) {
 #pragma unroll
-    for (int i = 0; i < 2 * kHeld; ++i) sums[i] += shared[g][i][lane];
+    for (int i = 0; i < 2 * kHeld; ++i) {
+      const int chunk = tile.column<kWidth>(i % kHeld / kWidth) / kWidth;
+      shared.totals[i / kHeld].numbers[i % kWidth][chunk] = sums[i];
+    }
+  }
+  __syncthreads();
+  for (int c = static_cast<int>(threadIdx.x); c < channels; c += static_cast<int>(blockDim.x)) {
+    out[c] = shared.totals[0].numbers[c % kWidth][c / kWidth];
+    out[channels + c] = shared.totals[1].numbers[c % kWidth][c / kWidth];
   }
 }
 
@@ -79,7 +113,8 @@ __global__ void __launch_bounds__(kHeldThreads)
                                const float* inverse_std, float* partial) {
   constexpr int kChunks = kHeld / kWidth;
   float weights[kChunks][kWidth], sums[2 * kHeld] = {};
-  load_held_channels<kWidth>(weights, tile, weight, channels);
+  __shared__ BackwardShared<kWidth> shared;
+  load_held_channels<kWidth>(weights, shared.weights, tile, weight, channels);
   const float n = static_cast<float>(channels);
   for (std::int64_t r = tile.first(); r < tile.end(); r += tile.groups()) {
     float g[kChunks][kWidth], normalised[kChunks][kWidth];
@@ -106,17 +141,7 @@ __global__ void __launch_bounds__(kHeldThreads)
     }
     store_held<kWidth>(g, tile, dx, r, channels);
   }
-  sum_groups(tile, sums);
-  if (tile.group() > 0) return;
-  float* out = partial + blockIdx.x * static_cast<std::int64_t>(2 * channels);
-#pragma unroll
-  for (int i = 0; i < kHeld; ++i) {
-    const int c = tile.column<kWidth>(i / kWidth) + i % kWidth;
-    if (c < channels) {
-      out[c] = sums[i];
-      out[channels + c] = sums[kHeld + i];
-    }
-  }
+  store_sums<kWidth>(shared, tile, channels, sums, partial);
 }
 
 struct StoreWeightGradients {
@@ -189,7 +214,7 @@ void with_two_elems(DType a, DType b, F&& f, const Views&... views) {
 }  // namespace
 
 void layer_norm_forward(const LayerNormForward& args, CudaStream& stream) {
-  const HeldLaunch l = held_launch("layer_norm_forward", args.x.rows(), args.y.pitch, 1);
+  const HeldLaunch l = held_launch("layer_norm_forward", args.x.rows(), args.y.pitch, 3);
   with_elem(args.x.dtype, [&](auto elem) {
     using Elem = decltype(elem);
     with_width<Elem>(
@@ -204,7 +229,7 @@ void layer_norm_forward(const LayerNormForward& args, CudaStream& stream) {
 
 void layer_norm_backward(const LayerNormBackward& args, CudaStream& stream) {
   const std::int64_t channels = args.x.channels();
-  const HeldLaunch l = held_launch("layer_norm_backward", args.x.rows(), args.dx.pitch, 4);
+  const HeldLaunch l = held_launch("layer_norm_backward", args.x.rows(), args.dx.pitch, 5);
   auto* partial = static_cast<float*>(
       stream.workspace(0, l.grid.x * static_cast<std::size_t>(2 * channels) * sizeof(float)));
   with_elem(args.x.dtype, [&](auto elem) {

@@ -27,7 +27,8 @@ __global__ void __launch_bounds__(kRowThreads)
       for (int j = 0; j < kWidth; ++j) sums[j] += values[j];
     }
   }
-  sum_lanes(tile, sums);
+  __shared__ LaneSums<kWidth, kWidth> shared;
+  sum_lanes(shared, tile, sums);
   if (tile.lane() != 0 || column >= y.pitch) return;
 #pragma unroll
   for (int j = 0; j < kWidth; ++j) sums[j] /= static_cast<float>(tile.rows);

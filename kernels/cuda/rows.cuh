@@ -35,17 +35,29 @@ struct RowLaunch {
 };
 
 // Cut by shape alone. rows_a_lane: how many rows a thread walks down, at least; more where that would make
-// more than most_blocks.
+// more than most_blocks strips. most_chunks: in a column group.
 inline RowLaunch row_launch(std::int64_t rows, std::int64_t width, int columns_a_thread,
-                            std::int64_t rows_a_lane, std::int64_t most_blocks = std::int64_t{1} << 30) {
+                            std::int64_t rows_a_lane, std::int64_t most_blocks = std::int64_t{1} << 30,
+                            int most_chunks = kRowThreads) {
   const auto all = static_cast<int>(std::max<std::int64_t>(1, ceil_div(width, columns_a_thread)));
-  const int groups = ceil_div(all, kRowThreads), chunks = ceil_div(all, groups);
+  // Groups begin at whole lines of 128 bytes.
+  const int chunks =
+      all <= most_chunks ? all : static_cast<int>(round_up(ceil_div(all, ceil_div(all, most_chunks)), 8));
+  const int groups = ceil_div(all, chunks);
   const int lanes =
       static_cast<int>(std::max<std::int64_t>(1, std::min<std::int64_t>(kRowThreads / chunks, rows)));
   const std::int64_t strip = lanes * std::max(rows_a_lane, ceil_div(rows, lanes * most_blocks));
   return {{rows, strip, chunks, lanes},
           dim3(static_cast<unsigned>(ceil_div(rows, strip)), static_cast<unsigned>(groups)),
           dim3(static_cast<unsigned>(round_up(lanes * chunks, 32)))};
+}
+
+// For kernels that read numbers of channels, or write sums: column groups of 32 chunks, so that eight lanes
+// or more share them. rows_a_lane as above.
+inline constexpr int kChannelChunks = 32;
+inline RowLaunch channel_launch(std::int64_t rows, std::int64_t width, int columns_a_thread,
+                                std::int64_t most_blocks) {
+  return row_launch(rows, width, columns_a_thread, 8, most_blocks, kChannelChunks);
 }
 
 // A view as a kernel takes it.
@@ -130,6 +142,28 @@ __device__ __forceinline__ void load_channels(float (&values)[kWidth], const flo
   }
 #pragma unroll
   for (int j = 0; j < kWidth; ++j) values[j] = column + j < channels ? vector[column + j] : 0.0f;
+}
+
+// The same for each of some vectors, read once for a block whose column group has kChannelChunks chunks at
+// most. All threads of the block must call. Shared: kVectors * (32 * kWidth + 32) * 4 bytes, static.
+template <int kVectors, int kWidth>
+__device__ __forceinline__ void load_block_channels(float (&values)[kVectors][kWidth], const RowTile& tile,
+                                                    const float* const (&vectors)[kVectors], int channels) {
+  // Element j of chunk i at [j][i]: without bank conflicts both ways.
+  __shared__ float shared[kVectors][kWidth][kChannelChunks + 32 / kWidth];
+  const int first = static_cast<int>(blockIdx.y) * tile.chunks * kWidth;
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v) {
+    for (int i = static_cast<int>(threadIdx.x); i < tile.chunks * kWidth; i += static_cast<int>(blockDim.x)) {
+      shared[v][i % kWidth][i / kWidth] = first + i < channels ? vectors[v][first + i] : 0.0f;
+    }
+  }
+  __syncthreads();
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v) {
+#pragma unroll
+    for (int j = 0; j < kWidth; ++j) values[v][j] = shared[v][j][static_cast<int>(threadIdx.x) % tile.chunks];
+  }
 }
 
 // What lies past the last channel is padding: zero.
