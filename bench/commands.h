@@ -13,6 +13,7 @@ struct BenchOptions {
   int threads = 0;
   long width = 64, batch = 0;
   double seconds = 0.2;
+  char** arguments = nullptr;  // the program's own
 };
 
 void bench_ops(const BenchOptions& options);

@@ -20,17 +20,18 @@ double Launch::count(const std::string& name) const {
   return found == counts.end() ? 0 : found->second;
 }
 
-LaunchReport::LaunchReport() {
-  if (const char* given = std::getenv("VGPU_REPORT")) {
-    path_ = given;
-    std::error_code none;
-    const auto size = std::filesystem::file_size(path_, none);
-    read_ = none ? 0 : static_cast<std::int64_t>(size);
-    return;
+LaunchReport::LaunchReport(char** arguments) {
+  const std::string own = (std::filesystem::temp_directory_path() / fmt::format("mgbench-{}.jsonl", getpid())).string();
+  if (std::getenv("VGPU_REPORT") == nullptr) {
+    setenv("VGPU_REPORT", own.c_str(), 1);
+    execv("/proc/self/exe", arguments);
+    throw Error(ExitCode::failure, "cannot start this program again with VGPU_REPORT set: set it to a file");
   }
-  path_ = (std::filesystem::temp_directory_path() / fmt::format("mgbench-{}.jsonl", getpid())).string();
-  own_ = true;
-  setenv("VGPU_REPORT", path_.c_str(), 1);
+  path_ = std::getenv("VGPU_REPORT");
+  own_ = path_ == own;  // the process is the same after its second start
+  std::error_code none;
+  const auto size = std::filesystem::file_size(path_, none);
+  read_ = none ? 0 : static_cast<std::int64_t>(size);
 }
 
 LaunchReport::~LaunchReport() {
@@ -68,9 +69,10 @@ Counts counts_of(const std::vector<Launch>& launches) {
   for (const Launch& l : launches) {
     ++c.launches;
     c.l1_bytes += l.count("globalLoadBytes") + l.count("globalStoreBytes") + l.count("cpAsyncBytes");
-    c.requests += l.count("globalLoadRequests") + l.count("globalStoreRequests");
-    c.sectors += l.count("globalLoadSectors") + l.count("globalStoreSectors");
-    c.least_sectors += l.count("globalLoadIdealSectors") + l.count("globalStoreIdealSectors");
+    c.requests += l.count("globalLoadRequests") + l.count("globalStoreRequests") + l.count("cpAsyncRequests");
+    c.sectors += l.count("globalLoadSectors") + l.count("globalStoreSectors") + l.count("cpAsyncSectors");
+    c.least_sectors += l.count("globalLoadIdealSectors") + l.count("globalStoreIdealSectors") +
+                       l.count("cpAsyncBytes") / 32;
     c.wavefronts += l.count("sharedLoadWavefronts") + l.count("sharedStoreWavefronts");
     c.least_wavefronts += l.count("sharedLoadIdeal") + l.count("sharedStoreIdeal");
     c.tensor_flops += l.count("mmaFlops");

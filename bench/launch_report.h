@@ -16,11 +16,11 @@ struct Launch {
   double count(const std::string& name) const;
 };
 
-// Before the first call of CUDA: the runtime reads the variable once.
 class LaunchReport {
  public:
-  // Takes the file that VGPU_REPORT names, or sets it to one of its own, which goes when the object does.
-  LaunchReport();
+  // Reads the file that VGPU_REPORT names. Where it names none, this program starts itself again with one, which goes with
+  // the object: the runtime reads the variable before main().
+  explicit LaunchReport(char** arguments);
   ~LaunchReport();
   LaunchReport(const LaunchReport&) = delete;
   LaunchReport& operator=(const LaunchReport&) = delete;

@@ -69,6 +69,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Example:    mgbench op conv linear --device cuda --json ops.json --svg roofline.svg");
   mg::BenchOptions options;
+  options.arguments = argv;
   CLI::App* op = app.add_subcommand(
       "op", "Time operations in the shapes they have in training; on a virtual GPU, count what they do");
   std::string about = "which, all unless given:";

@@ -30,15 +30,13 @@ Setup cpu_setup(const BenchOptions& options) {
 
 #if defined(MG_CUDA)
 Setup cuda_setup(const BenchOptions& options) {
-  auto report = std::make_unique<LaunchReport>();  // before the runtime starts
   CudaStream stream;
   stream.set_tf32(options.tf32);
   const bool is_virtual = stream.device().name.find("virtual") != std::string::npos;
   const DType dtype = options.precision == "f32" ? DType::f32 : DType::bf16;
   auto bench = std::make_unique<Bench>(Stream(std::move(stream)), dtype);
   bench->counting = is_virtual;
-  if (!is_virtual) report = nullptr;
-  return {std::move(report), std::move(bench)};
+  return {is_virtual ? std::make_unique<LaunchReport>(options.arguments) : nullptr, std::move(bench)};
 }
 #endif
 

@@ -1,5 +1,7 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "bench/ops/network_shapes.h"
 #include "bench/ops/operations.h"
 #include "bench/peers/peers.h"
@@ -128,7 +130,8 @@ std::vector<MakeJob> batch_norm_jobs(Bench& bench) {
   for (const ConvLayer& layer : r2plus1d_layers(bench.batch, bench.width)) {
     const bool last_of_stage = layer.name.find(".0.") == std::string::npos;
     if (!last_of_stage) continue;  // the first blocks have the same shapes, or half the rows
-    const std::int64_t rows = bench.counting ? 2048 : layer.y().rows();
+    std::int64_t rows = layer.y().rows();
+    if (bench.counting) rows = std::min(8 * rows, (std::int64_t{1} << 20) / layer.outputs);  // of 8 clips
     jobs.push_back([&bench, layer, rows] {
       return batch_norm_job(bench, layer.name, rows, layer.outputs, layer.residual, layer.uses);
     });

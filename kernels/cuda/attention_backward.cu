@@ -386,10 +386,10 @@ __global__ void __launch_bounds__(128, kDim < 64 ? 3 : 2)
     to_gradients<kForKeys>(block, in, warp, lane, lse, dot, columns, kept, sides.own - row0, left);
     if constexpr (kForKeys) {
       write_weights(weights, block.s, lane);
-      accumulate_rows<kDim, kOther>(acc2, weights, other2, chunks * 16, lane);
+      accumulate_rows<kDim, kWeightPitch<kOther>>(acc2, weights, other2, chunks * 16, lane);
     }
     write_weights(weights, block.dp, lane);
-    accumulate_rows<kDim, kOther>(acc1, weights, other1, chunks * 16, lane);
+    accumulate_rows<kDim, kWeightPitch<kOther>>(acc1, weights, other1, chunks * 16, lane);
     __syncthreads();  // all are done with this block
   }
   if (blocks == 0) wait_copies<0>();  // the copies of own rows end before the block does

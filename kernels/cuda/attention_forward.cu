@@ -282,7 +282,7 @@ __global__ void __launch_bounds__(128, 3)
     }
     wait_copies<0>();
     __syncthreads();  // the values are there for every thread, and the weights for their warp
-    accumulate_rows<kDim, kKeys>(y, weights, values, chunks * 16, lane);
+    accumulate_rows<kDim, kWeightPitch<kKeys>>(y, weights, values, chunks * 16, lane);
     __syncthreads();  // all are done with this block of keys
   }
 

@@ -159,7 +159,7 @@ void backward_weight_matmul(CudaStream& stream, const BackwardWeightMatmul& job,
   with_math(stream, job.dy.dtype, [&](auto math) {
     using Math = decltype(math);
     if constexpr (std::is_same_v<Math, MathBF16>) {
-      if (job.narrow) return launch_backward_weight<Math, 64, true>(stream, job, dw);
+      if (job.narrow) return launch_backward_weight<Math, 48, true>(stream, job, dw);
     }
     const int n = pick_tile_n<Math>(job.shape.output_pitch, 264);
     with_tile_n<Math>(n, [&](auto width) { launch_backward_weight<Math, width(), false>(stream, job, dw); });

@@ -60,7 +60,7 @@ constexpr int kStrands = 64;
 __global__ void __launch_bounds__(8 * kStrands)
     conv3d_statistics_kernel(const float* __restrict__ moments, int tiles, int rows, int channels,
                              BatchStatistics out) {
-  __shared__ double parts[kStrands][8];
+  __shared__ double parts[kStrands / 4][8];
   const int column = threadIdx.x & 7, strand = threadIdx.x >> 3,
             c = static_cast<int>(blockIdx.x) * 8 + column;
   auto sum_tiles = [&](auto term) {  // of term(mean, squares, rows of the tile), over all tiles
@@ -72,10 +72,12 @@ __global__ void __launch_bounds__(8 * kStrands)
                     min(kTileM, rows - i * kTileM));
       }
     }
-    parts[strand][column] = sum;
+    for (int d = 8; d < 32; d *= 2)
+      sum += __shfl_xor_sync(0xffffffffu, sum, d);  // the four strands of a warp
+    if (strand % 4 == 0) parts[strand / 4][column] = sum;
     __syncthreads();
     sum = 0;
-    for (int i = 0; i < kStrands; ++i) sum += parts[i][column];
+    for (int i = 0; i < kStrands / 4; ++i) sum += parts[i][column];
     __syncthreads();
     return sum;
   };
@@ -115,7 +117,7 @@ void forward_matmul(CudaStream& stream, const ForwardMatmul& job, const View& y,
     auto out = tile_output<typename Math::Elem>(y, epilogue, pre);
     out.moments = moments;
     if constexpr (std::is_same_v<Math, MathBF16>) {
-      if (job.narrow) return launch_forward<Math, 64, true>(stream, job, out);
+      if (job.narrow) return launch_forward<Math, 48, true>(stream, job, out);
     }
     const int n = pick_tile_n<Math>(out.channels, ceil_div(y.rows(), kTileM));
     with_tile_n<Math>(n, [&](auto width) { launch_forward<Math, width(), false>(stream, job, out); });

@@ -11,24 +11,11 @@
 #include <vector>
 
 #include "kernels/conv3d.h"
+#include "kernels/cuda/fast_divide.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/tile.cuh"
 
 namespace mg::cuda {
-
-// n / divisor for n < 2^31, without a division (Granlund and Montgomery 1994).
-struct FastDivide {
-  std::uint32_t divisor = 1, multiplier = 1, shift = 0;
-  FastDivide() = default;
-  explicit FastDivide(std::uint32_t d) : divisor(d) {
-    while ((std::uint64_t{1} << shift) < d) ++shift;
-    multiplier = static_cast<std::uint32_t>((((std::uint64_t{1} << shift) - d) << 32) / d + 1);
-  }
-  __device__ __forceinline__ int operator()(int n) const {
-    const auto u = static_cast<std::uint32_t>(n);
-    return static_cast<int>((__umulhi(u, multiplier) + u) >> shift);
-  }
-};
 
 struct Phase {
   int first_tile = 0, rows = 0;      // tiles and rows of the product

@@ -61,11 +61,12 @@ void with_math(const CudaStream& stream, DType type, F&& f) {
 // each of an H100's.
 template <class Math>
 int pick_tile_n(int columns, std::int64_t row_tiles) {
-  static constexpr int kWidths[] = {144, 128, 96, 64};
+  static constexpr int kWidths[] = {144, 128, 96, 64, 48};
   int best = 0;
   double least = 0;
   for (const int n : kWidths) {
-    if (std::is_same_v<typename Math::Elem, float> && n != 128 && n != 64) continue;
+    if (std::is_same_v<typename Math::Elem, float> && (n == 144 || n == 96)) continue;
+    if (n == 48 && ceil_div(columns, 48) * 48 >= ceil_div(columns, 64) * 64) continue;  // for 45 channels
     const auto tiles = static_cast<double>(row_tiles * ceil_div(columns, n));
     const double cost = std::max(1.0, tiles / 264) * (n + 16);
     if (best == 0 || cost < least) {
@@ -77,6 +78,7 @@ int pick_tile_n(int columns, std::int64_t row_tiles) {
 }
 template <class Math, class F>
 void with_tile_n(int n, F&& f) {
+  if (n == 48) return f(std::integral_constant<int, 48>());
   if (n == 64) return f(std::integral_constant<int, 64>());
   if constexpr (sizeof(typename Math::Elem) == 2) {
     if (n == 96) return f(std::integral_constant<int, 96>());

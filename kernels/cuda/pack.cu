@@ -6,54 +6,75 @@ namespace mg::cuda {
 
 namespace {
 
-constexpr int kEdge = 32;  // of the tiles that are transposed by 32 x 8 threads
+// Tiles that are transposed by 32 x 8 threads: kTileOutputs outputs k by kTileEntries entries j = c * taps +
+// tap of a dense row of weights.
+constexpr int kTileOutputs = 64, kTileEntries = 32;
 
-// Thread (x, y) moves elements x of rows y, y + 8, ... of a 32 x 32 tile: 32 outputs k by 32 entries j = c *
-// taps + tap of the dense rows. w: [outputs][channels * taps]. packed: [tap][channel_pitch][output_pitch].
-// Shared: the tile, with a column of padding.
+// Thread (x, y) reads entry x of outputs y, y + 8, ..., and writes outputs 2 x and 2 x + 1 of entries y, y +
+// 8, ... w: [outputs][channels * taps]. packed: [tap][channel_pitch][output_pitch]. Shared: the tile; a
+// column of padding makes its columns conflict-free.
 template <class From, class To>
 __global__ void __launch_bounds__(256)
-    pack_weights_kernel(const From* __restrict__ w, To* __restrict__ packed, PackedShape s) {
-  __shared__ float tile[kEdge][kEdge + 1];
-  const int first_j = static_cast<int>(blockIdx.x) * kEdge, first_k = static_cast<int>(blockIdx.y) * kEdge;
-  const int x = static_cast<int>(threadIdx.x), depth = s.channels * s.taps;
-  for (int y = static_cast<int>(threadIdx.y); y < kEdge; y += 8) {
-    const int k = first_k + y, j = first_j + x;
-    const bool inside = k < s.outputs && j < depth;
-    tile[y][x] = inside ? to_f32(w[static_cast<std::int64_t>(k) * depth + j]) : 0.0f;
+    pack_weights_kernel(const From* __restrict__ w, To* __restrict__ packed,
+                        const __grid_constant__ PackedShape s) {
+  __shared__ float tile[kTileOutputs][kTileEntries + 1];
+  const int first_j = static_cast<int>(blockIdx.x) * kTileEntries,
+            first_k = static_cast<int>(blockIdx.y) * kTileOutputs;
+  const int x = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y), depth = s.channels * s.taps;
+  const From* from = w + static_cast<std::int64_t>(first_k + y) * depth + first_j + x;
+  const std::int64_t stride = 8 * static_cast<std::int64_t>(depth);
+#pragma unroll
+  for (int i = 0; i < kTileOutputs; i += 8, from += stride) {
+    const bool inside = first_k + y + i < s.outputs && first_j + x < depth;
+    tile[y + i][x] = inside ? to_f32(*from) : 0.0f;
   }
   __syncthreads();
-  for (int y = static_cast<int>(threadIdx.y); y < kEdge; y += 8) {
-    const int j = first_j + y, k = first_k + x, c = j / s.taps, tap = j % s.taps;
-    if (c < s.channel_pitch && k < s.output_pitch) {
-      packed[(static_cast<std::int64_t>(tap) * s.channel_pitch + c) * s.output_pitch + k] =
-          from_f32<To>(tile[x][y]);
-    }
+  struct alignas(2 * sizeof(To)) Pair {
+    To low, high;
+  };
+  const int k = first_k + 2 * x;
+#pragma unroll
+  for (int i = 0; i < kTileEntries; i += 8) {
+    const int j = first_j + y + i, c = s.by_taps(j), tap = j - c * s.taps;
+    if (c >= s.channel_pitch || k >= s.output_pitch) continue;
+    auto* to = packed + (static_cast<std::int64_t>(tap) * s.channel_pitch + c) * s.output_pitch + k;
+    *reinterpret_cast<Pair*>(to) = {from_f32<To>(tile[2 * x][y + i]), from_f32<To>(tile[2 * x + 1][y + i])};
   }
 }
 
-// The way back, summing slices: thread (x, y) as above, coalesced over k where it reads and over j where it
-// writes.
+// The way back: thread (x, y) sums the slices of outputs 2 x and 2 x + 1 of entries y, y + 8, ..., and writes
+// entry x of outputs y, y + 8, ...
 __global__ void __launch_bounds__(256)
-    sum_slices_kernel(const float* __restrict__ partial, int slices, PackedShape s, float* __restrict__ dw) {
-  __shared__ float tile[kEdge][kEdge + 1];
-  const int first_j = static_cast<int>(blockIdx.x) * kEdge, first_k = static_cast<int>(blockIdx.y) * kEdge;
-  const int x = static_cast<int>(threadIdx.x), depth = s.channels * s.taps;
+    sum_slices_kernel(const float* __restrict__ partial, int slices, const __grid_constant__ PackedShape s,
+                      float* __restrict__ dw) {
+  __shared__ float tile[kTileOutputs][kTileEntries + 1];
+  const int first_j = static_cast<int>(blockIdx.x) * kTileEntries,
+            first_k = static_cast<int>(blockIdx.y) * kTileOutputs;
+  const int x = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y), depth = s.channels * s.taps;
   const std::int64_t slice = s.rows() * s.output_pitch;
-  for (int y = static_cast<int>(threadIdx.y); y < kEdge; y += 8) {
-    const int j = first_j + y, k = first_k + x, c = j / s.taps, tap = j % s.taps;
-    float sum = 0;
-    if (j < depth && k < s.outputs) {
+  const int k = first_k + 2 * x;
+#pragma unroll
+  for (int i = 0; i < kTileEntries; i += 8) {
+    const int j = first_j + y + i, c = s.by_taps(j), tap = j - c * s.taps;
+    float2 sum = make_float2(0.0f, 0.0f);
+    if (j < depth && k < s.output_pitch) {
       const float* from =
           partial + (static_cast<std::int64_t>(tap) * s.channel_pitch + c) * s.output_pitch + k;
-      for (int i = 0; i < slices; ++i) sum += from[i * slice];
+      for (int n = 0; n < slices; ++n, from += slice) {
+        const float2 v = *reinterpret_cast<const float2*>(from);
+        sum.x += v.x;
+        sum.y += v.y;
+      }
     }
-    tile[y][x] = sum;
+    tile[2 * x][y + i] = sum.x;
+    tile[2 * x + 1][y + i] = sum.y;
   }
   __syncthreads();
-  for (int y = static_cast<int>(threadIdx.y); y < kEdge; y += 8) {
-    const int k = first_k + y, j = first_j + x;
-    if (j < depth && k < s.outputs) dw[static_cast<std::int64_t>(k) * depth + j] = tile[x][y];
+  float* to = dw + static_cast<std::int64_t>(first_k + y) * depth + first_j + x;
+  const std::int64_t stride = 8 * static_cast<std::int64_t>(depth);
+#pragma unroll
+  for (int i = 0; i < kTileOutputs; i += 8, to += stride) {
+    if (first_k + y + i < s.outputs && first_j + x < depth) *to = tile[y + i][x];
   }
 }
 
@@ -129,8 +150,8 @@ __global__ void __launch_bounds__(256) sum_row_blocks_kernel(const float* __rest
 }
 
 dim3 transpose_grid(std::int64_t entries, int outputs) {
-  return {static_cast<unsigned>(ceil_div(entries, kEdge)), static_cast<unsigned>(ceil_div(outputs, kEdge)),
-          1};
+  return {static_cast<unsigned>(ceil_div(entries, kTileEntries)),
+          static_cast<unsigned>(ceil_div(outputs, kTileOutputs)), 1};
 }
 
 }  // namespace
@@ -140,6 +161,7 @@ PackedShape packed_shape(const Shape& w, int channel_pitch, int chunk) {
   s.outputs = static_cast<int>(w[0]);
   s.channels = static_cast<int>(w[1]);
   s.taps = static_cast<int>(w.count() / (w[0] * w[1]));
+  s.by_taps = FastDivide(static_cast<std::uint32_t>(s.taps));
   s.channel_pitch = channel_pitch;
   s.output_pitch = static_cast<int>(round_up(w[0], chunk));
   return s;
@@ -153,7 +175,7 @@ const void* pack_weights(CudaStream& stream, const ConstView& w, const PackedSha
       using From = decltype(from);
       using To = decltype(to);
       launch(stream, "pack_weights_kernel", pack_weights_kernel<From, To>,
-             transpose_grid(shape.rows(), shape.output_pitch), dim3(kEdge, 8), 0, data<From>(w),
+             transpose_grid(shape.rows(), shape.output_pitch), dim3(32, 8), 0, data<From>(w),
              static_cast<To*>(packed), shape);
     });
   });
@@ -163,7 +185,7 @@ const void* pack_weights(CudaStream& stream, const ConstView& w, const PackedSha
 void sum_slices(CudaStream& stream, const float* partial, int slices, const PackedShape& shape,
                 const View& dw) {
   launch(stream, "sum_slices_kernel", sum_slices_kernel,
-         transpose_grid(std::int64_t{shape.channels} * shape.taps, shape.outputs), dim3(kEdge, 8), 0, partial,
+         transpose_grid(std::int64_t{shape.channels} * shape.taps, shape.outputs), dim3(32, 8), 0, partial,
          slices, shape, dw.f32());
 }
 

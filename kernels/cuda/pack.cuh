@@ -2,6 +2,7 @@
 // the sum of a weight gradient's slices.
 #pragma once
 
+#include "kernels/cuda/fast_divide.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/epilogue.h"
 
@@ -14,6 +15,7 @@ enum Workspace : int { kWeights, kSource, kGradient, kPartial, kBiasPartial };
 struct PackedShape {
   int outputs = 0, channels = 0, taps = 0;  // of the dense weights [K][C][taps]
   int channel_pitch = 0, output_pitch = 0;
+  FastDivide by_taps;
   __host__ __device__ std::int64_t rows() const { return std::int64_t{taps} * channel_pitch; }
 };
 PackedShape packed_shape(const Shape& w, int channel_pitch, int chunk);

@@ -177,6 +177,7 @@ class WarpTile {
 template <int kTileN, bool kRowsA, bool kRowsB>
 class WarpTile<MathF32, kTileN, kRowsA, kRowsB> {
   static constexpr int kColumns = kTileN / 16;
+  static constexpr bool kQuadsB = !kRowsB && kColumns % 4 == 0;
   static constexpr int kPitchA = column_pitch<float>(kTileM), kPitchB = column_pitch<float>(kTileN);
 
  public:
@@ -184,7 +185,7 @@ class WarpTile<MathF32, kTileN, kRowsA, kRowsB> {
                                            int lane) {
     const int x = lane & 7, y = lane >> 3;
     a += kRowsA ? warp_m * 64 * kTileBytesK : (warp_m * 64 + y * 4) * 4;
-    b += kRowsB ? warp_n * (kTileN / 2) * kTileBytesK : (warp_n * (kTileN / 2) + x * 4) * 4;
+    b += kRowsB ? warp_n * (kTileN / 2) * kTileBytesK : (warp_n * (kTileN / 2) + (kQuadsB ? x * 4 : x)) * 4;
     // Four elements of the reduction at a time. Not unrolled: the code would not fit the instruction cache.
 #pragma unroll 1
     for (int chunk = 0; chunk < 4; ++chunk) {
@@ -216,7 +217,7 @@ class WarpTile<MathF32, kTileN, kRowsA, kRowsB> {
 #pragma unroll
     for (int i = 0; i < 16; ++i) {
       float* row = to + (kRowsA ? y + 4 * i : i / 4 * 16 + y * 4 + i % 4) * kStagePitch<kTileN>;
-      if constexpr (kRowsB) {
+      if constexpr (!kQuadsB) {
 #pragma unroll
         for (int j = 0; j < kColumns; ++j) row[x + 8 * j] = sum_[i][j];
       } else {
@@ -241,9 +242,14 @@ class WarpTile<MathF32, kTileN, kRowsA, kRowsB> {
 #pragma unroll
       for (int k = 0; k < 4; ++k) {
 #pragma unroll
-        for (int j = 0; j < kColumns; j += 4) {
-          const float4 v = load_shared_x4(b + (chunk * 4 + k) * kPitchB + j * 32);
-          bs[k][j] = v.x, bs[k][j + 1] = v.y, bs[k][j + 2] = v.z, bs[k][j + 3] = v.w;
+        for (int j = 0; j < kColumns; j += kQuadsB ? 4 : 1) {
+          const std::uint32_t p = b + (chunk * 4 + k) * kPitchB + j * 32;
+          if constexpr (kQuadsB) {
+            const float4 v = load_shared_x4(p);
+            bs[k][j] = v.x, bs[k][j + 1] = v.y, bs[k][j + 2] = v.z, bs[k][j + 3] = v.w;
+          } else {
+            bs[k][j] = __uint_as_float(load_shared(p));
+          }
         }
       }
     }

@@ -38,6 +38,7 @@ inline std::vector<LinearCase> linear_cases() {
       {"one class", 128, 64, 1},
       {"many rows, 144 columns", 17000, 16, 144},
       {"many rows, 128 columns", 17000, 16, 128, false},
+      {"many rows, 48 columns", 300, 48, 45},
       {"many rows, 96 columns", 17000, 16, 91, true, Activation::none, true},
   };
 }

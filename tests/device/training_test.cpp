@@ -1,0 +1,88 @@
+// mgtrain as it was built, on a CUDA device: all three stages, killed on the way and resumed, against the same run on
+// the processor, step by step. And what one training step does to the device: nothing waits, and copies of the next
+// batch are in order with the computation.
+#include <signal.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "cli/mgtrain_command.h"
+#include "device/two_devices.h"
+#include "engine/file.h"
+
+using namespace mg;
+using namespace mg::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+// Twenty steps of the first stage and more of the others.
+std::vector<std::string> training(const fs::path& run, const std::string& device, const std::string& precision) {
+  const DataSet& data = synthetic_data();
+  std::vector<std::string> all{"train", "--preset", "nano", "--manifest", data.manifest, "--emotion", data.emotions, "--run",
+                               run, "--device", device};
+  for (const std::string& value :
+       {"precision=" + precision, std::string("contrastive.batch=8"), std::string("contrastive.epochs=3"),
+        std::string("checkpoint.every=4"), std::string("classifier.epochs=5"), std::string("emotion.epochs=12")}) {
+    all.insert(all.end(), {"--set", value});
+  }
+  return all;
+}
+
+// The loss by stage and step.
+std::map<std::pair<std::string, int>, double> losses(const fs::path& run) {
+  std::map<std::pair<std::string, int>, double> all;
+  const std::string text = read_whole_file(run / "metrics.jsonl", ExitCode::failure);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at);
+    const auto line = nlohmann::json::parse(text.substr(at, end - at));
+    if (line["kind"] == "train") all[{line["stage"], line["step"]}] = line["loss"];
+    at = end + 1;
+  }
+  return all;
+}
+
+void check_training(const std::string& precision, double bound) {
+  CAPTURE(precision);
+  const TemporaryFolder folder;
+  const fs::path cpu = folder / "cpu", cuda = folder / "cuda";
+  const Output expected = mgtrain(training(cpu, "cpu", precision));
+  REQUIRE_MESSAGE(expected.code == 0, expected.err);
+  // Killed as soon as the eighth step is saved, then continued.
+  const Output killed = mgtrain_signalled(
+      training(cuda, "cuda", precision), [&] { return fs::exists(cuda / "ckpt" / "contrastive" / "step_8"); }, SIGKILL);
+  CHECK(killed.code == 128 + SIGKILL);
+  auto again = training(cuda, "cuda", precision);
+  again.emplace_back("--resume");
+  const Output resumed = mgtrain(again);
+  REQUIRE_MESSAGE(resumed.code == 0, resumed.err);
+  CHECK(resumed.err.find("contrastive: continuing at step") != std::string::npos);
+  const auto on_cpu = losses(cpu), on_cuda = losses(cuda);
+  REQUIRE(on_cpu.size() == on_cuda.size());
+  std::map<std::string, std::pair<int, double>> worst;  // of each stage: steps, relative difference
+  for (const auto& [step, loss] : on_cpu) {
+    REQUIRE(on_cuda.count(step) == 1);
+    auto& [steps, difference] = worst[step.first];
+    ++steps;
+    difference = std::max(difference, std::abs(on_cuda.at(step) - loss) / std::abs(loss));
+  }
+  CHECK(worst.size() == 3);
+  CHECK(worst["contrastive"].first >= 20);
+  for (const auto& [stage, found] : worst) {
+    MESSAGE("proof: mgtrain ", precision, " ", stage, ": ", found.first, " steps, the loss at most ", found.second,
+            " of itself from the processor's, bound ", bound);
+    CHECK(found.second <= bound);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("mgtrain trains three stages on CUDA in f32, is killed, resumes, and keeps to the processor's losses") {
+  if (has_cuda()) check_training("f32", 1e-3);
+}
+
+TEST_CASE("mgtrain trains three stages on CUDA in bf16, is killed, resumes, and keeps to the processor's losses") {
+  if (has_cuda()) check_training("bf16", 1e-2);
+}
