@@ -55,8 +55,9 @@ void print_totals(const std::vector<Result>& results, const Peaks& peaks) {
     std::size_t at = 0;
     while (at < totals.size() && totals[at].direction != r.direction) ++at;
     if (at == totals.size()) {
-      Result total{r.operation, "all", "as often as used", r.direction, 1,  r.unit,
-                   0,           0,     Timing{},           {},          {}, {}};
+      Result total;
+      total.name = "all", total.shape = "as often as used", total.direction = r.direction;
+      total.ours = Timing{};
       if (r.peer) total.peer = Timing{};
       total.peer_name = r.peer_name;
       totals.push_back(total);
