@@ -9,9 +9,13 @@ namespace {
 // Tiles that are transposed by 32 x 8 threads: kTileOutputs outputs k by kTileEntries entries j = c * taps +
 // tap of a dense row of weights.
 constexpr int kTileOutputs = 64, kTileEntries = 32;
+// Even outputs lie before odd ones: 32 lanes that each take a pair then touch 32 banks, at an odd pitch.
+__device__ __forceinline__ int tile_row(int output) {
+  return (output & 1) * (kTileOutputs / 2) + (output >> 1);
+}
 
 // Thread (x, y) reads entry x of outputs y, y + 8, ..., and writes outputs 2 x and 2 x + 1 of entries y, y +
-// 8, ... w: [outputs][channels * taps]. packed: [tap][channel_pitch][output_pitch]. Shared: the tile; a
+// 8, ... w: [outputs][channels * taps]. Shared: the tile; a
 // column of padding makes its columns conflict-free.
 template <class From, class To>
 __global__ void __launch_bounds__(256)
@@ -26,7 +30,7 @@ __global__ void __launch_bounds__(256)
 #pragma unroll
   for (int i = 0; i < kTileOutputs; i += 8, from += stride) {
     const bool inside = first_k + y + i < s.outputs && first_j + x < depth;
-    tile[y + i][x] = inside ? to_f32(*from) : 0.0f;
+    tile[tile_row(y + i)][x] = inside ? to_f32(*from) : 0.0f;
   }
   __syncthreads();
   struct alignas(2 * sizeof(To)) Pair {
@@ -37,8 +41,9 @@ __global__ void __launch_bounds__(256)
   for (int i = 0; i < kTileEntries; i += 8) {
     const int j = first_j + y + i, c = s.by_taps(j), tap = j - c * s.taps;
     if (c >= s.channel_pitch || k >= s.output_pitch) continue;
-    auto* to = packed + (static_cast<std::int64_t>(tap) * s.channel_pitch + c) * s.output_pitch + k;
-    *reinterpret_cast<Pair*>(to) = {from_f32<To>(tile[2 * x][y + i]), from_f32<To>(tile[2 * x + 1][y + i])};
+    auto* to = packed + s.row(c, tap) * s.output_pitch + k;
+    *reinterpret_cast<Pair*>(to) = {from_f32<To>(tile[x][y + i]),
+                                    from_f32<To>(tile[kTileOutputs / 2 + x][y + i])};
   }
 }
 
@@ -58,23 +63,22 @@ __global__ void __launch_bounds__(256)
     const int j = first_j + y + i, c = s.by_taps(j), tap = j - c * s.taps;
     float2 sum = make_float2(0.0f, 0.0f);
     if (j < depth && k < s.output_pitch) {
-      const float* from =
-          partial + (static_cast<std::int64_t>(tap) * s.channel_pitch + c) * s.output_pitch + k;
+      const float* from = partial + s.row(c, tap) * s.output_pitch + k;
       for (int n = 0; n < slices; ++n, from += slice) {
         const float2 v = *reinterpret_cast<const float2*>(from);
         sum.x += v.x;
         sum.y += v.y;
       }
     }
-    tile[2 * x][y + i] = sum.x;
-    tile[2 * x + 1][y + i] = sum.y;
+    tile[x][y + i] = sum.x;
+    tile[kTileOutputs / 2 + x][y + i] = sum.y;
   }
   __syncthreads();
   float* to = dw + static_cast<std::int64_t>(first_k + y) * depth + first_j + x;
   const std::int64_t stride = 8 * static_cast<std::int64_t>(depth);
 #pragma unroll
   for (int i = 0; i < kTileOutputs; i += 8, to += stride) {
-    if (first_k + y + i < s.outputs && first_j + x < depth) *to = tile[y + i][x];
+    if (first_k + y + i < s.outputs && first_j + x < depth) *to = tile[tile_row(y + i)][x];
   }
 }
 
@@ -157,12 +161,17 @@ dim3 transpose_grid(std::int64_t entries, int outputs) {
 }  // namespace
 
 PackedShape packed_shape(const Shape& w, int channel_pitch, int chunk) {
+  return packed_shape(w, channel_pitch, chunk, channel_pitch);
+}
+PackedShape packed_shape(const Shape& w, int channel_pitch, int chunk, int block) {
   PackedShape s;
   s.outputs = static_cast<int>(w[0]);
   s.channels = static_cast<int>(w[1]);
   s.taps = static_cast<int>(w.count() / (w[0] * w[1]));
   s.by_taps = FastDivide(static_cast<std::uint32_t>(s.taps));
   s.channel_pitch = channel_pitch;
+  s.block = block;
+  s.by_block = FastDivide(static_cast<std::uint32_t>(block));
   s.output_pitch = static_cast<int>(round_up(w[0], chunk));
   return s;
 }

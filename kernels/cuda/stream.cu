@@ -170,6 +170,7 @@ struct CudaStream::State {
   CudaDevice device;
   cudaStream_t main = nullptr, side = nullptr;
   bool tf32 = false, vendor = false;
+  std::shared_ptr<void> libraries[kLibraries];
   std::int64_t blocking = 0, launches = 0;
   Workspace workspaces[kWorkspaces];
   std::list<Table> tables;  // most recently used first
@@ -200,6 +201,7 @@ void CudaStream::set_tf32(bool on) { state_->tf32 = on; }
 bool CudaStream::tf32() const { return state_->tf32; }
 void CudaStream::set_vendor(bool on) { state_->vendor = on; }
 bool CudaStream::vendor() const { return state_->vendor; }
+std::shared_ptr<void>& CudaStream::library(int slot) { return state_->libraries[slot]; }
 std::int64_t CudaStream::blocking_calls() const { return state_->blocking; }
 std::int64_t CudaStream::launches() const { return state_->launches; }
 void CudaStream::trace(std::vector<std::string>* log) { state_->log = log; }
