@@ -214,7 +214,7 @@ void with_two_elems(DType a, DType b, F&& f, const Views&... views) {
 }  // namespace
 
 void layer_norm_forward(const LayerNormForward& args, CudaStream& stream) {
-  const HeldLaunch l = held_launch("layer_norm_forward", args.x.rows(), args.y.pitch, 3);
+  const HeldLaunch l = held_launch("layer_norm_forward", args.x.rows(), args.y.pitch, 4);
   with_elem(args.x.dtype, [&](auto elem) {
     using Elem = decltype(elem);
     with_width<Elem>(
