@@ -191,7 +191,6 @@ __device__ __forceinline__ void store_warp_rows(const float (&acc)[kDim / 8][4],
                                                 BF16* tile, BF16* out, std::int64_t pitch, int valid, int dim,
                                                 bool vector, int padding, int lane) {
   constexpr int kPitch = kTilePitch<kDim, BF16>, kChunks = kDim / 8;
-  __syncwarp();
 #pragma unroll
   for (int n = 0; n < kDim / 8; ++n) {
 #pragma unroll

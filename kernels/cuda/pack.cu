@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/column_sums.cuh"
+
 namespace mg::cuda {
 
 namespace {
@@ -135,23 +137,10 @@ __global__ void __launch_bounds__(256)
     partial[static_cast<std::int64_t>(blockIdx.x) * channels + c] = sum;
   }
 }
-// A warp-wide strip of channels a block, eight strands of row blocks.
-__global__ void __launch_bounds__(256) sum_row_blocks_kernel(const float* __restrict__ partial, int blocks,
-                                                             int channels, float* __restrict__ sums) {
-  __shared__ double strands[8][32];
-  const int c = static_cast<int>(blockIdx.x * 32 + threadIdx.x), y = static_cast<int>(threadIdx.y);
-  double sum = 0;
-  if (c < channels) {
-    for (int i = y; i < blocks; i += 8)
-      sum += static_cast<double>(partial[static_cast<std::int64_t>(i) * channels + c]);
-  }
-  strands[y][threadIdx.x] = sum;
-  __syncthreads();
-  if (y == 0 && c < channels) {
-    for (int i = 1; i < 8; ++i) sum += strands[i][threadIdx.x];
-    sums[c] = static_cast<float>(sum);
-  }
-}
+struct StoreSum {
+  float* sums;
+  __device__ void operator()(int c, double total) const { sums[c] = static_cast<float>(total); }
+};
 
 dim3 transpose_grid(std::int64_t entries, int outputs) {
   return {static_cast<unsigned>(ceil_div(entries, kTileEntries)),
@@ -231,8 +220,7 @@ void sum_rows(CudaStream& stream, const ConstView& x, float* sums) {
     launch(stream, "sum_rows_kernel", sum_rows_kernel<Elem>, dim3(static_cast<unsigned>(blocks), strips),
            dim3(32, 8), 0, data<Elem>(x), x.pitch, x.rows(), rows_a_block, channels, partial);
   });
-  launch(stream, "sum_row_blocks_kernel", sum_row_blocks_kernel, dim3(strips), dim3(32, 8), 0, partial,
-         blocks, channels, sums);
+  column_totals(stream, "sum_row_blocks_kernel", partial, blocks, channels, StoreSum{sums});
 }
 
 }  // namespace mg::cuda

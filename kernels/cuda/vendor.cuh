@@ -1,5 +1,5 @@
-// Linear layers by the vendor's library, for streams that ask for it (CudaStream::set_vendor): each returns whether it
-// could do the work; if not, our kernels do. Without the library's headers there are none.
+// Linear layers by the vendor's library, for streams that ask for it (CudaStream::set_vendor): each returns
+// whether it could do the work; if not, our kernels do. Without the library's headers there are none.
 #pragma once
 
 #include "kernels/linear.h"
