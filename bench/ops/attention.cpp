@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "bench/ops/operations.h"
+#include "bench/peers/peers.h"
 
 namespace mg {
 
