@@ -94,9 +94,11 @@ Passed load_all(const FrameSource& frames, const InputSpec& input, const Augment
 // A manifest's clips, or gestures that are rendered once into the folder.
 std::filesystem::path manifest_of(const BenchOptions& options) {
   if (!options.manifest.empty()) return options.manifest;
-  return make_synthetic_data(
-             {.out = options.out / "synth", .clips = 60, .threads = CpuStream(options.threads).threads()})
-      .manifest;
+  SynthOptions synth;
+  synth.out = options.out / "synth";
+  synth.clips = 60;
+  synth.threads = CpuStream(options.threads).threads();
+  return make_synthetic_data(synth).manifest;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "bench/commands.h"
 #include "bench/ops/network_shapes.h"
+#include "bench/roofline.h"
 #include "bench/setup.h"
 #include "bench/tables.h"
 #include "engine/ops.h"
@@ -53,26 +54,6 @@ Stream same_stream(Bench& bench, const BenchOptions& options) {
   return Stream(CpuStream(options.threads, std::get<CpuStream>(bench.stream).isa()));
 }
 
-using Network = std::function<Value(Context&, const Value&)>;
-
-// forward: of a training step, recorded; both: with the gradients of inputs and parameters.
-Job layer_job(ModelBench& m, const std::string& name, Shape shape, int uses, double flops,
-              const Network& network) {
-  const Tensor x = m.input(shape);
-  ModelBench* bench = &m;
-  const auto pass = [bench, x, network](bool backward) {
-    Tape tape;
-    const Restore<Tape*> record(bench->ctx.tape, &tape);
-    const Value y = network(bench->ctx, tape.input(x));
-    if (backward) tape.backward(bench->ctx, y);
-  };
-  const auto bytes = static_cast<double>(x.bytes());
-  Job job{name, to_string(shape), uses, {}};
-  job.runs.push_back({"forward", Unit::matrix, flops, bytes, [pass] { pass(false); }});
-  job.runs.push_back({"both", Unit::matrix, 3 * flops, 2 * bytes, [pass] { pass(true); }});
-  return job;
-}
-
 // A module that lives as long as the job's closures, where its context's kernels look.
 template <class M, class... Args>
 std::shared_ptr<M> made(ModelBench& m, Args&&... args) {
@@ -80,6 +61,26 @@ std::shared_ptr<M> made(ModelBench& m, Args&&... args) {
   module->initialize(1);
   module->move_to(m.ctx);
   return module;
+}
+
+// forward: of a training step, recorded; both: with the gradients of inputs and parameters. The least that is
+// moved: input and parameters, and their gradients.
+template <class M, class... Rest>
+Job layer_job(ModelBench& m, const std::string& name, Shape shape, int uses, double flops,
+              const std::shared_ptr<M>& module, Rest... rest) {
+  const Tensor x = m.input(shape);
+  ModelBench* bench = &m;
+  const auto pass = [=](bool backward) {
+    Tape tape;
+    const Restore<Tape*> record(bench->ctx.tape, &tape);
+    const Value y = module->forward(bench->ctx, tape.input(x), rest...);
+    if (backward) tape.backward(bench->ctx, y);
+  };
+  const double bytes = static_cast<double>(x.bytes()) + 4 * static_cast<double>(module->parameter_count());
+  Job job{name, to_string(shape), uses, {}};
+  job.runs.push_back({"forward", Unit::matrix, flops, bytes, [pass] { pass(false); }});
+  job.runs.push_back({"both", Unit::matrix, 3 * flops, 2 * bytes, [pass] { pass(true); }});
+  return job;
 }
 
 // Blocks of a layer: the first, which halves frames and sides in layers 2 to 4, and the others.
@@ -100,8 +101,7 @@ Job block_job(ModelBench& m, const std::vector<ConvLayer>& layers, int layer, bo
                                first        ? "0"
                                : layer == 1 ? "0, 1"
                                             : "1"),
-                   shape, layer == 1 ? 2 : 1, flops,
-                   [block](Context& ctx, const Value& x) { return block->forward(ctx, x); });
+                   shape, layer == 1 ? 2 : 1, flops, block);
 }
 
 TokenBatch tokens_of(std::int64_t count) {
@@ -122,9 +122,8 @@ Job text_layer_job(ModelBench& m) {
   const TextEncoderConfig config;
   const auto layer = made<TextEncoderLayer>(m, config);
   const std::vector<std::int32_t> lengths(static_cast<std::size_t>(m.texts), 16);
-  return layer_job(
-      m, "text layer", {m.texts, 16, config.dim}, config.layers, text_layer_flops(config, m.texts, 16),
-      [layer, lengths](Context& ctx, const Value& x) { return layer->forward(ctx, x, lengths); });
+  return layer_job(m, "text layer", {m.texts, 16, config.dim}, config.layers,
+                   text_layer_flops(config, m.texts, 16), layer, lengths);
 }
 
 // The first stage's step: both encoders, the loss, all gradients, AdamW. Captions are as many as clips.
@@ -150,8 +149,9 @@ Job step_job(ModelBench& m, double video_flops) {
                         const Restore<Tape*> record(ctx.tape, &tape);
                         const EncodedVideo video = model->encode_video(ctx, {frames});
                         const Value text = model->prompt(ctx, model->encode_text(ctx, tokens), video);
-                        const Value loss = contrastive_loss(ctx, model->comparable(ctx, video.embedding),
-                                                            model->comparable(ctx, text), positives, counts);
+                        const Value loss =
+                            contrastive_loss(ctx, model->comparable(ctx, video.embedding),
+                                             model->comparable(ctx, text), positives, counts, {});
                         tape.backward(ctx, loss);
                         optimizer->step(ctx);
                         ++ctx.step;
@@ -218,26 +218,30 @@ void bench_model(const BenchOptions& options) {
   print_head(bench.counting);
   nlohmann::ordered_json json = machine_json(bench, peaks);
   json["results"] = nlohmann::ordered_json::array();
+  std::vector<Result> all;
   const auto take = [&](const Job& job) {
     for (const Result& r : measure(bench, "model", job, setup.report.get(),
                                    [&](const Result& result) { print_result(result, peaks); })) {
       json["results"].push_back(to_json(r, peaks));
+      all.push_back(r);
     }
   };
   if (options.only.empty()) {
+    const auto stem = made<R2Plus1d>(m, R2Plus1dConfig{.width = bench.width, .blocks = {0, 0, 0, 0}});
+    take(layer_job(m, "stem", layers[0].x, 1, layers[0].flops() + layers[1].flops(), stem));
     take(block_job(m, layers, 1, false));
     for (int layer = 2; layer <= 4; ++layer) {
       for (const bool first : {true, false}) take(block_job(m, layers, layer, first));
     }
     const auto video = made<R2Plus1d>(m, R2Plus1dConfig{.width = bench.width});
-    take(layer_job(m, "R(2+1)D-18", layers[0].x, 1, video_flops,
-                   [video](Context& ctx, const Value& x) { return video->forward(ctx, x); }));
+    take(layer_job(m, "R(2+1)D-18", layers[0].x, 1, video_flops, video));
     take(text_layer_job(m));
   }
   const Job step = step_job(m, video_flops);
   take(step);
   if (!options.timeline.empty()) make_timeline(m, step, options.timeline);
   write_file(options.json, json.dump(2) + "\n");
+  if (!bench.counting) write_file(options.svg, roofline_svg(machine_text(bench), all, peaks));
 }
 
 }  // namespace mg
