@@ -53,10 +53,12 @@ __global__ void __launch_bounds__(kThreads, 2)
     }
     loader.load(g, p, dy, at);
   };
+  const int depth = p.tap_count() * g.channels;
+  const bool live = tile * kTileM + warp_m * 64 < p.rows && first_n + warp_n * (kTileN / 2) < out.channels;
   WarpTile<Math, kTileN, true, true> sums;
-  run_pipeline(ceil_div(p.tap_count() * g.channels, kTileK<Elem>), load, [&](int, int slot) {
+  run_pipeline(ceil_div(depth, kTileK<Elem>), load, [&](int step, int slot) {
     const std::uint32_t at = base + slot * kBackwardDataSlot<Math, kTileN>;
-    sums.multiply(at, at + kTileBytesA, warp_m, warp_n, lane);
+    if (live) sums.multiply(at, at + kTileBytesA, warp_m, warp_n, lane, depth - step * kTileK<Elem>);
   });
   auto* stage = reinterpret_cast<float*>(shared);
   sums.store(stage, warp_m, warp_n, lane);

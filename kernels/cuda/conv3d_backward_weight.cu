@@ -103,12 +103,13 @@ __global__ void __launch_bounds__(kThreads, 2)
     gradient.load(at + kTileBytesA, begin + step * kSteps, end);
     ++step;
   };
+  const bool live = first_m + warp_m * 64 < rows_m && first_n + warp_n * (kTileN / 2) < w_pitch;
   WarpTile<Math, kTileN, false, false> sums;
   run_pipeline(ceil_div(end - begin, kSteps), load, [&](int i, int slot) {
     // Step i + kStages - 1 is being copied in this iteration, from the ring's other entry.
     ring.decode(g, i + kStages, begin + (i + kStages) * kSteps, end);
     const std::uint32_t at = base + slot * kBackwardWeightSlot<Math, kTileN>;
-    sums.multiply(at, at + kTileBytesA, warp_m, warp_n, lane);
+    if (live) sums.multiply(at, at + kTileBytesA, warp_m, warp_n, lane, end - begin - i * kSteps);
   });
   auto* stage = reinterpret_cast<float*>(shared);
   sums.store(stage, warp_m, warp_n, lane);

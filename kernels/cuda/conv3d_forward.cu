@@ -15,7 +15,8 @@ inline constexpr int kForwardSlot =
     tile_bytes<typename Math::Elem>(true, kTileM) + tile_bytes<typename Math::Elem>(false, kTileN);
 
 // Block x: tile of kTileM pixels and kTileN channels of y, channels fastest, so that neighbours share x. x:
-// [pixels of the source] at g.source_pitch; w: [taps * g.channels][w_pitch]. Shared: kStages of x by rows and
+// [pixels of the source] at g.source_pitch; w: [taps * g.channels][w_pitch] in
+// the loader's order. Shared: kStages of x by rows and
 // w by columns; then the finished tile.
 template <class Math, int kTileN, bool kNarrow>
 __global__ void __launch_bounds__(kThreads, 2)
@@ -41,10 +42,12 @@ __global__ void __launch_bounds__(kThreads, 2)
     weights.load(at + kTileBytesA, k, depth);
     k += kTileK<Elem>;
   };
+  // Tensor cores are not fed with rows or columns that do not exist: 64 x kTileN / 2 of them at a time.
+  const bool live = tile * kTileM + warp_m * 64 < p.rows && first_n + warp_n * (kTileN / 2) < out.channels;
   WarpTile<Math, kTileN, true, false> sums;
-  run_pipeline(ceil_div(depth, kTileK<Elem>), load, [&](int, int slot) {
+  run_pipeline(ceil_div(depth, kTileK<Elem>), load, [&](int step, int slot) {
     const std::uint32_t at = base + slot * kForwardSlot<Math, kTileN>;
-    sums.multiply(at, at + kTileBytesA, warp_m, warp_n, lane);
+    if (live) sums.multiply(at, at + kTileBytesA, warp_m, warp_n, lane, depth - step * kTileK<Elem>);
   });
   auto* stage = reinterpret_cast<float*>(shared);
   sums.store(stage, warp_m, warp_n, lane);
@@ -138,7 +141,8 @@ void conv3d_forward(const Conv3dForward& args, CudaStream& stream) {
   job.x = readable_rows(stream, kSource, args.x, job.gather.channels, chunk * static_cast<int>(size_of(type)),
                         args.input);
   job.gather.source_pitch = static_cast<int>(job.x.pitch);
-  const PackedShape shape = packed_shape(args.w.shape, job.gather.channels, chunk_of(type));
+  const PackedShape shape = packed_shape(args.w.shape, job.gather.channels, chunk_of(type),
+                                         kTileBytesK / static_cast<int>(size_of(type)));
   job.w = pack_weights(stream, args.w, shape, type);
   job.w_pitch = shape.output_pitch;
   const bool statistics = args.statistics.mean != nullptr;

@@ -3,6 +3,8 @@
 // shared memory, a quad of channels a thread and one row after another.
 #pragma once
 
+#include "kernels/cuda/activation.cuh"
+#include "kernels/cuda/dropout_mask.cuh"
 #include "kernels/cuda/gather.cuh"
 #include "kernels/epilogue.h"
 
@@ -25,8 +27,7 @@ struct TileOutput {
   Activation activation = Activation::none;
   bool relu = false;
   DropoutMask dropout = {};
-  float keep = 1;  // 1 / (1 - p)
-  FastDivide by_sample;
+  float keep = 1;            // 1 / (1 - p)
   float* moments = nullptr;  // [row tiles][kMoments][channels]
 };
 
@@ -61,8 +62,6 @@ TileOutput<Elem> tile_output(const View& y, const Epilogue& epilogue = {}, const
   if (epilogue.dropout.p > 0) {
     out.dropout = epilogue.dropout;
     out.keep = 1.0f / (1.0f - epilogue.dropout.p);
-    out.by_sample = FastDivide(static_cast<std::uint32_t>(
-        std::min<std::int64_t>(epilogue.dropout.rows_per_sample, std::max<std::int64_t>(1, y.rows()))));
   }
   return out;
 }
@@ -103,45 +102,6 @@ __device__ __forceinline__ void store_quad(Elem* p, float (&v)[4], bool vectors,
     for (int j = 0; j < 4; ++j) {
       if (j < count) p[j] = raw[j];
     }
-  }
-}
-
-__device__ __forceinline__ float activate(Activation activation, float x) {
-  switch (activation) {
-    case Activation::none:
-      return x;
-    case Activation::relu:
-      return x < 0 ? 0.0f : x;  // a NaN stays one
-    case Activation::gelu:
-      return x * 0.5f * (1.0f + erff(x * 0.70710678118654752f));
-    case Activation::quick_gelu:
-      return x / (1.0f + expf(-1.702f * x));
-  }
-  return x;
-}
-
-// Elements first .. first + 3 of a sample are kept or not: a draw gives four, which are those of one or of
-// two draws.
-__device__ __forceinline__ void drop_quad(float (&v)[4], const DropoutMask& mask, float keep,
-                                          std::uint32_t sample, std::int64_t first) {
-  const auto group = static_cast<std::uint32_t>(first / 4);
-  const int skip = static_cast<int>(first % 4);
-  std::uint32_t bits[8];
-  const Philox4 low = mask.key.draw(sample, group);
-#pragma unroll
-  for (int j = 0; j < 4; ++j) bits[j] = low.v[j], bits[4 + j] = 0;
-  if (skip != 0) {
-    const Philox4 high = mask.key.draw(sample, group + 1);
-#pragma unroll
-    for (int j = 0; j < 4; ++j) bits[4 + j] = high.v[j];
-  }
-  // Selections instead of an index: an indexed array would lie in local memory.
-#pragma unroll
-  for (int j = 0; j < 7; ++j) bits[j] = (skip & 1) != 0 ? bits[j + 1] : bits[j];
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    const std::uint32_t word = (skip & 2) != 0 ? bits[j + 2] : bits[j];
-    v[j] *= uniform01(word) >= mask.p ? keep : 0.0f;
   }
 }
 
@@ -204,10 +164,9 @@ __device__ __forceinline__ void finish_quad(const TileOutput<Elem>& out, float (
     for (int j = 0; j < 4; ++j) v[j] = activate(out.activation, v[j]);
   }
   if (out.dropout.p > 0) {
-    const int sample = out.by_sample(to);
-    const auto row = static_cast<std::int64_t>(to - sample * static_cast<int>(out.by_sample.divisor));
-    drop_quad(v, out.dropout, out.keep, out.dropout.sample_offset + static_cast<std::uint32_t>(sample),
-              row * out.channels + n);
+    const unsigned keeps = dropout_keeps<4>(out.dropout, to, out.channels, n);
+#pragma unroll
+    for (int j = 0; j < 4; ++j) v[j] *= (keeps >> j & 1) != 0 ? out.keep : 0.0f;
   }
   if (out.residual != nullptr && count > 0) {
     float add[4];

@@ -118,9 +118,11 @@ struct RowTable {
   }
 };
 
-// Fills a tile by rows with the source: the reduction runs over (tap, channel). A thread copies the same
-// 16-byte chunk of it, a step further each time, into rows threadIdx.x / 4 + 32 i. kNarrow: pixels of four
-// bf16 elements, two taps a chunk.
+// Fills a tile by rows with the source. The reduction runs over blocks of kTileK channels, in each over the
+// taps, in each over the block's channels: neighbouring taps read the same few kilobytes one after another,
+// from L1. The last block may be narrower; then a step holds several taps. A thread copies the same 16-byte
+// chunk of a step each time, into rows threadIdx.x / 4 + 32 i. kNarrow: pixels of four bf16 elements, two
+// taps a chunk.
 template <class Elem, bool kNarrow = false>
 class RowLoader {
   static constexpr int kEach = kNarrow ? 4 : kChunk<Elem>;  // elements of a copy
@@ -134,6 +136,7 @@ class RowLoader {
       mask_[i] = rows.mask[first + i * 32];
     }
     to_ = row_tile_offset(first, chunk);
+    block_ = 0;
     channel_ = chunk * kChunk<Elem>;
     tap_ = {};
     tap_.place(g, p);
@@ -155,11 +158,16 @@ class RowLoader {
   __device__ __forceinline__ std::uint32_t offset() const { return to_; }  // of its chunk in a tile by rows
 
  private:
-  // Pixels of few channels: a step can pass several taps.
   __device__ __forceinline__ void wrap(const Gather& g, const Phase& p) {
-    while (channel_ >= g.channels && tap_.valid(p)) {
-      channel_ -= g.channels;
+    while (channel_ >= min(block_ + kTileK<Elem>, g.channels) && tap_.valid(p)) {
+      channel_ -= min(kTileK<Elem>, g.channels - block_);
       tap_.next(g, p);
+      if (!tap_.valid(p) && block_ + kTileK<Elem> < g.channels) {
+        block_ += kTileK<Elem>;
+        channel_ += kTileK<Elem>;
+        tap_ = {};
+        tap_.place(g, p);
+      }
     }
   }
   __device__ __forceinline__ void copy(const Gather& g, const Elem* source, std::uint32_t tile) const {
@@ -172,7 +180,7 @@ class RowLoader {
     }
   }
 
-  int pixel_[4], channel_;
+  int pixel_[4], block_, channel_;  // block_: first channel of the block
   std::uint32_t mask_[4], to_;
   Tap tap_;
 };

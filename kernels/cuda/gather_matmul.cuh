@@ -65,7 +65,7 @@ int pick_tile_n(int columns, std::int64_t row_tiles) {
   int best = 0;
   double least = 0;
   for (const int n : kWidths) {
-    if (std::is_same_v<typename Math::Elem, float> && (n == 144 || n == 96)) continue;
+    if (std::is_same_v<Math, MathF32> && (n == 144 || n == 96)) continue;
     if (n == 48 && ceil_div(columns, 48) * 48 >= ceil_div(columns, 64) * 64) continue;  // for 45 channels
     const auto tiles = static_cast<double>(row_tiles * ceil_div(columns, n));
     const double cost = std::max(1.0, tiles / 264) * (n + 16);
@@ -80,7 +80,7 @@ template <class Math, class F>
 void with_tile_n(int n, F&& f) {
   if (n == 48) return f(std::integral_constant<int, 48>());
   if (n == 64) return f(std::integral_constant<int, 64>());
-  if constexpr (sizeof(typename Math::Elem) == 2) {
+  if constexpr (!std::is_same_v<Math, MathF32>) {
     if (n == 96) return f(std::integral_constant<int, 96>());
     if (n == 144) return f(std::integral_constant<int, 144>());
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/column_sums.cuh"
+
 namespace mg::cuda {
 
 namespace {
@@ -9,9 +11,13 @@ namespace {
 // Tiles that are transposed by 32 x 8 threads: kTileOutputs outputs k by kTileEntries entries j = c * taps +
 // tap of a dense row of weights.
 constexpr int kTileOutputs = 64, kTileEntries = 32;
+// Even outputs lie before odd ones: 32 lanes that each take a pair then touch 32 banks, at an odd pitch.
+__device__ __forceinline__ int tile_row(int output) {
+  return (output & 1) * (kTileOutputs / 2) + (output >> 1);
+}
 
 // Thread (x, y) reads entry x of outputs y, y + 8, ..., and writes outputs 2 x and 2 x + 1 of entries y, y +
-// 8, ... w: [outputs][channels * taps]. packed: [tap][channel_pitch][output_pitch]. Shared: the tile; a
+// 8, ... w: [outputs][channels * taps]. Shared: the tile; a
 // column of padding makes its columns conflict-free.
 template <class From, class To>
 __global__ void __launch_bounds__(256)
@@ -26,7 +32,7 @@ __global__ void __launch_bounds__(256)
 #pragma unroll
   for (int i = 0; i < kTileOutputs; i += 8, from += stride) {
     const bool inside = first_k + y + i < s.outputs && first_j + x < depth;
-    tile[y + i][x] = inside ? to_f32(*from) : 0.0f;
+    tile[tile_row(y + i)][x] = inside ? to_f32(*from) : 0.0f;
   }
   __syncthreads();
   struct alignas(2 * sizeof(To)) Pair {
@@ -37,8 +43,9 @@ __global__ void __launch_bounds__(256)
   for (int i = 0; i < kTileEntries; i += 8) {
     const int j = first_j + y + i, c = s.by_taps(j), tap = j - c * s.taps;
     if (c >= s.channel_pitch || k >= s.output_pitch) continue;
-    auto* to = packed + (static_cast<std::int64_t>(tap) * s.channel_pitch + c) * s.output_pitch + k;
-    *reinterpret_cast<Pair*>(to) = {from_f32<To>(tile[2 * x][y + i]), from_f32<To>(tile[2 * x + 1][y + i])};
+    auto* to = packed + s.row(c, tap) * s.output_pitch + k;
+    *reinterpret_cast<Pair*>(to) = {from_f32<To>(tile[x][y + i]),
+                                    from_f32<To>(tile[kTileOutputs / 2 + x][y + i])};
   }
 }
 
@@ -58,23 +65,22 @@ __global__ void __launch_bounds__(256)
     const int j = first_j + y + i, c = s.by_taps(j), tap = j - c * s.taps;
     float2 sum = make_float2(0.0f, 0.0f);
     if (j < depth && k < s.output_pitch) {
-      const float* from =
-          partial + (static_cast<std::int64_t>(tap) * s.channel_pitch + c) * s.output_pitch + k;
+      const float* from = partial + s.row(c, tap) * s.output_pitch + k;
       for (int n = 0; n < slices; ++n, from += slice) {
         const float2 v = *reinterpret_cast<const float2*>(from);
         sum.x += v.x;
         sum.y += v.y;
       }
     }
-    tile[2 * x][y + i] = sum.x;
-    tile[2 * x + 1][y + i] = sum.y;
+    tile[x][y + i] = sum.x;
+    tile[kTileOutputs / 2 + x][y + i] = sum.y;
   }
   __syncthreads();
   float* to = dw + static_cast<std::int64_t>(first_k + y) * depth + first_j + x;
   const std::int64_t stride = 8 * static_cast<std::int64_t>(depth);
 #pragma unroll
   for (int i = 0; i < kTileOutputs; i += 8, to += stride) {
-    if (first_k + y + i < s.outputs && first_j + x < depth) *to = tile[y + i][x];
+    if (first_k + y + i < s.outputs && first_j + x < depth) *to = tile[tile_row(y + i)][x];
   }
 }
 
@@ -131,23 +137,10 @@ __global__ void __launch_bounds__(256)
     partial[static_cast<std::int64_t>(blockIdx.x) * channels + c] = sum;
   }
 }
-// A warp-wide strip of channels a block, eight strands of row blocks.
-__global__ void __launch_bounds__(256) sum_row_blocks_kernel(const float* __restrict__ partial, int blocks,
-                                                             int channels, float* __restrict__ sums) {
-  __shared__ double strands[8][32];
-  const int c = static_cast<int>(blockIdx.x * 32 + threadIdx.x), y = static_cast<int>(threadIdx.y);
-  double sum = 0;
-  if (c < channels) {
-    for (int i = y; i < blocks; i += 8)
-      sum += static_cast<double>(partial[static_cast<std::int64_t>(i) * channels + c]);
-  }
-  strands[y][threadIdx.x] = sum;
-  __syncthreads();
-  if (y == 0 && c < channels) {
-    for (int i = 1; i < 8; ++i) sum += strands[i][threadIdx.x];
-    sums[c] = static_cast<float>(sum);
-  }
-}
+struct StoreSum {
+  float* sums;
+  __device__ void operator()(int c, double total) const { sums[c] = static_cast<float>(total); }
+};
 
 dim3 transpose_grid(std::int64_t entries, int outputs) {
   return {static_cast<unsigned>(ceil_div(entries, kTileEntries)),
@@ -157,12 +150,17 @@ dim3 transpose_grid(std::int64_t entries, int outputs) {
 }  // namespace
 
 PackedShape packed_shape(const Shape& w, int channel_pitch, int chunk) {
+  return packed_shape(w, channel_pitch, chunk, channel_pitch);
+}
+PackedShape packed_shape(const Shape& w, int channel_pitch, int chunk, int block) {
   PackedShape s;
   s.outputs = static_cast<int>(w[0]);
   s.channels = static_cast<int>(w[1]);
   s.taps = static_cast<int>(w.count() / (w[0] * w[1]));
   s.by_taps = FastDivide(static_cast<std::uint32_t>(s.taps));
   s.channel_pitch = channel_pitch;
+  s.block = block;
+  s.by_block = FastDivide(static_cast<std::uint32_t>(block));
   s.output_pitch = static_cast<int>(round_up(w[0], chunk));
   return s;
 }
@@ -222,8 +220,7 @@ void sum_rows(CudaStream& stream, const ConstView& x, float* sums) {
     launch(stream, "sum_rows_kernel", sum_rows_kernel<Elem>, dim3(static_cast<unsigned>(blocks), strips),
            dim3(32, 8), 0, data<Elem>(x), x.pitch, x.rows(), rows_a_block, channels, partial);
   });
-  launch(stream, "sum_row_blocks_kernel", sum_row_blocks_kernel, dim3(strips), dim3(32, 8), 0, partial,
-         blocks, channels, sums);
+  column_totals(stream, "sum_row_blocks_kernel", partial, blocks, channels, StoreSum{sums});
 }
 
 }  // namespace mg::cuda

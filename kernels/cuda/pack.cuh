@@ -11,18 +11,25 @@ namespace mg::cuda {
 // The buffers of the launchers of matrix products.
 enum Workspace : int { kWeights, kSource, kGradient, kPartial, kBiasPartial };
 
-// Weights in the order of the reduction: [tap][channel_pitch][output_pitch], zeros in the padding.
+// Weights as the kernels read them: [channels / block][tap][block][output_pitch], zeros in the padding; the
+// last block may be narrower. block is that of the forward pass's reduction, or all channels:
+// [tap][channel_pitch][output_pitch].
 struct PackedShape {
   int outputs = 0, channels = 0, taps = 0;  // of the dense weights [K][C][taps]
-  int channel_pitch = 0, output_pitch = 0;
-  FastDivide by_taps;
+  int channel_pitch = 0, output_pitch = 0, block = 0;
+  FastDivide by_taps, by_block;
   __host__ __device__ std::int64_t rows() const { return std::int64_t{taps} * channel_pitch; }
+  __device__ __forceinline__ std::int64_t row(int c, int tap) const {
+    const int first = by_block(c) * block, width = min(block, channel_pitch - first);
+    return static_cast<std::int64_t>(first) * taps + tap * width + (c - first);
+  }
 };
 PackedShape packed_shape(const Shape& w, int channel_pitch, int chunk);
+PackedShape packed_shape(const Shape& w, int channel_pitch, int chunk, int block);
 // w: fp32 or bf16. In the weights' workspace, in the given element type.
 const void* pack_weights(CudaStream& stream, const ConstView& w, const PackedShape& shape, DType type);
 
-// dw[k][c][tap] = sum over slices of partial[slice][tap][c][k], in order.
+// dw[k][c][tap] = sum over slices of partial[slice], laid out as shape says, in order.
 void sum_slices(CudaStream& stream, const float* partial, int slices, const PackedShape& shape,
                 const View& dw);
 

@@ -61,12 +61,35 @@ class WarpTile {
   static constexpr int kPitchA = column_pitch<Elem>(kTileM), kPitchB = column_pitch<Elem>(kTileN);
 
  public:
-  // a and b: the tiles of this step; (warp_m, warp_n): this warp's place.
-  __device__ __forceinline__ void multiply(std::uint32_t a, std::uint32_t b, int warp_m, int warp_n,
-                                           int lane) {
-#pragma unroll
-    for (int half = 0; half < 2; ++half) multiply_half(half, a, b, warp_m, warp_n, lane);
+  // a and b: the tiles of this step; (warp_m, warp_n): this warp's place; depth: what is left of the
+  // reduction.
+  __device__ __forceinline__ void multiply(std::uint32_t a, std::uint32_t b, int warp_m, int warp_n, int lane,
+                                           int depth) {
+    // Both in one run of instructions: the second half is loaded beside the first one's products.
+    if (depth > kTileK<Elem> / 2) {
+      multiply_half(0, a, b, warp_m, warp_n, lane);
+      multiply_half(1, a, b, warp_m, warp_n, lane);
+    } else {
+      multiply_half(0, a, b, warp_m, warp_n, lane);
+    }
   }
+  __device__ __forceinline__ void store(float* stage, int warp_m, int warp_n, int lane) const {
+    float* to =
+        stage + (warp_m * 64 + (lane >> 2)) * kStagePitch<kTileN> + warp_n * (kTileN / 2) + (lane & 3) * 2;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+      for (int j = 0; j < kFragments; ++j) {
+#pragma unroll
+        for (int h = 0; h < 2; ++h) {
+          *reinterpret_cast<float2*>(to + (i * 16 + h * 8) * kStagePitch<kTileN> + j * 8) =
+              make_float2(sum_[i][j][h * 2], sum_[i][j][h * 2 + 1]);
+        }
+      }
+    }
+  }
+
+ private:
   __device__ __forceinline__ void multiply_half(int half, std::uint32_t a, std::uint32_t b, int warp_m,
                                                 int warp_n, int lane) {
     if constexpr (kRowsA) {
@@ -89,23 +112,6 @@ class WarpTile {
       }
     }
   }
-  __device__ __forceinline__ void store(float* stage, int warp_m, int warp_n, int lane) const {
-    float* to =
-        stage + (warp_m * 64 + (lane >> 2)) * kStagePitch<kTileN> + warp_n * (kTileN / 2) + (lane & 3) * 2;
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-#pragma unroll
-      for (int j = 0; j < kFragments; ++j) {
-#pragma unroll
-        for (int h = 0; h < 2; ++h) {
-          *reinterpret_cast<float2*>(to + (i * 16 + h * 8) * kStagePitch<kTileN> + j * 8) =
-              make_float2(sum_[i][j][h * 2], sum_[i][j][h * 2 + 1]);
-        }
-      }
-    }
-  }
-
- private:
   __device__ __forceinline__ void load_a_rows(std::uint32_t tile, int half, int lane) {
     const std::uint32_t p = tile + row_tile_offset(lane & 15, half * 2 + (lane >> 4));
 #pragma unroll
@@ -181,14 +187,14 @@ class WarpTile<MathF32, kTileN, kRowsA, kRowsB> {
   static constexpr int kPitchA = column_pitch<float>(kTileM), kPitchB = column_pitch<float>(kTileN);
 
  public:
-  __device__ __forceinline__ void multiply(std::uint32_t a, std::uint32_t b, int warp_m, int warp_n,
-                                           int lane) {
+  __device__ __forceinline__ void multiply(std::uint32_t a, std::uint32_t b, int warp_m, int warp_n, int lane,
+                                           int depth) {
     const int x = lane & 7, y = lane >> 3;
     a += kRowsA ? warp_m * 64 * kTileBytesK : (warp_m * 64 + y * 4) * 4;
     b += kRowsB ? warp_n * (kTileN / 2) * kTileBytesK : (warp_n * (kTileN / 2) + (kQuadsB ? x * 4 : x)) * 4;
     // Four elements of the reduction at a time. Not unrolled: the code would not fit the instruction cache.
 #pragma unroll 1
-    for (int chunk = 0; chunk < 4; ++chunk) {
+    for (int chunk = 0; chunk < 4 && chunk * 4 < depth; ++chunk) {
       float bs[4][kColumns];
       load_b(bs, b, chunk, x);
       if constexpr (kRowsA) {
@@ -274,8 +280,8 @@ __device__ __forceinline__ void run_pipeline(int steps, Load load, Compute compu
   int slot = 0, next = kStages - 1;
   for (int i = 0; i < steps; ++i) {
     wait_copies<kStages - 2>();
-    __syncthreads();  // step i has landed for every thread, and every thread is done with the slot filled
-                      // next
+    // Step i has landed for every thread, and every thread is done with the slot that is filled next.
+    __syncthreads();
     if (i + kStages - 1 < steps) load(next);
     commit_copies();
     compute(i, slot);

@@ -157,4 +157,27 @@ TEST_CASE("linear layers in tf32 are those of operands rounded to 11 bits") {
     run.check(t, exact, naive, true);
   }
 }
+
+TEST_CASE("linear layers by the vendor's library") {
+  if (!on_cuda()) return;
+  std::uint32_t site = 300;
+  for (const LinearCase& t : linear_cases()) {
+    CAPTURE(t.name);
+    ++site;
+    for (const DType type : {DType::f32, DType::bf16}) {
+      CAPTURE(size_of(type));
+      Run run(t, type, site);
+      const Reference<double> exact(t, run.x, run.w, run.bias, run.residual, run.dy);
+      const Reference<float> naive(t, run.x, run.w, run.bias, run.residual, run.dy);
+      CudaStream stream;
+      stream.set_vendor(true);
+      std::vector<std::string> log;
+      stream.trace(&log);
+      run.run(t, stream);
+      stream.trace(nullptr);
+      run.check(t, exact, naive);
+      CHECK(std::count(log.begin(), log.end(), "launch cublasLtMatmul") == 3);
+    }
+  }
+}
 #endif
