@@ -41,7 +41,8 @@ __device__ __forceinline__ float pair_gradient(const ContrastiveInput& in, float
   const float s = product / in.temperature, label = label_of(in, positive);
   const float rows = expf(s - clip.lse) - expf(label - clip.target_lse);
   const float columns = expf(s - text.lse) - expf(label - text.target_lse);
-  return clip.count * text.count * (rows + columns);
+  const float count = clip.count * text.count;
+  return count > 0 ? count * (rows + columns) : 0.0f;  // a text of nobody may be too similar for exp
 }
 
 // Starts copies of the positives of 64 own and 64 other rows into [own][kGradientPitch]; 0 outside.

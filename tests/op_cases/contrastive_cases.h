@@ -54,6 +54,7 @@ inline std::vector<ContrastiveCase> contrastive_cases() {
       {"three tiles of texts", 63, 130, 33, false, kSoftmax, true},
       {"three tiles, large similarities", 130, 130, 256, false, kSoftmax, true, false},
       {"channels of three blocks", 64, 65, 301, false, kSoftmax, false, true, false},
+      {"texts of nobody are the most similar", 5, 66, 256, false, kSoftmax, true, false},
       {"prompted, one pair", 1, 1, 1, true},
       {"prompted", 5, 64, 64, true, kSoftmax, true},
       {"prompted, l1", 65, 5, 33, true, kL1, true},
