@@ -1,6 +1,7 @@
 // The commands of mgbench.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -13,9 +14,13 @@ struct BenchOptions {
   int threads = 0;
   long width = 64, batch = 0;
   double seconds = 0.2;
-  char** arguments = nullptr;  // the program's own
+  std::string only, timeline;                          // of model
+  std::filesystem::path manifest, out = "runs/bench";  // of data
+  char** arguments = nullptr;                          // the program's own
 };
 
 void bench_ops(const BenchOptions& options);
+void bench_model(const BenchOptions& options);
+void bench_data(const BenchOptions& options);
 
 }  // namespace mg

@@ -21,7 +21,8 @@ double Launch::count(const std::string& name) const {
 }
 
 LaunchReport::LaunchReport(char** arguments) {
-  const std::string own = (std::filesystem::temp_directory_path() / fmt::format("mgbench-{}.jsonl", getpid())).string();
+  const std::string own =
+      (std::filesystem::temp_directory_path() / fmt::format("mgbench-{}.jsonl", getpid())).string();
   if (std::getenv("VGPU_REPORT") == nullptr) {
     setenv("VGPU_REPORT", own.c_str(), 1);
     execv("/proc/self/exe", arguments);
@@ -71,8 +72,8 @@ Counts counts_of(const std::vector<Launch>& launches) {
     c.l1_bytes += l.count("globalLoadBytes") + l.count("globalStoreBytes") + l.count("cpAsyncBytes");
     c.requests += l.count("globalLoadRequests") + l.count("globalStoreRequests") + l.count("cpAsyncRequests");
     c.sectors += l.count("globalLoadSectors") + l.count("globalStoreSectors") + l.count("cpAsyncSectors");
-    c.least_sectors += l.count("globalLoadIdealSectors") + l.count("globalStoreIdealSectors") +
-                       l.count("cpAsyncBytes") / 32;
+    c.least_sectors +=
+        l.count("globalLoadIdealSectors") + l.count("globalStoreIdealSectors") + l.count("cpAsyncBytes") / 32;
     c.wavefronts += l.count("sharedLoadWavefronts") + l.count("sharedStoreWavefronts");
     c.least_wavefronts += l.count("sharedLoadIdeal") + l.count("sharedStoreIdeal");
     c.tensor_flops += l.count("mmaFlops");

@@ -18,8 +18,8 @@ struct Launch {
 
 class LaunchReport {
  public:
-  // Reads the file that VGPU_REPORT names. Where it names none, this program starts itself again with one, which goes with
-  // the object: the runtime reads the variable before main().
+  // Reads the file that VGPU_REPORT names. Where it names none, this program starts itself again with one,
+  // which goes with the object: the runtime reads the variable before main().
   explicit LaunchReport(char** arguments);
   ~LaunchReport();
   LaunchReport(const LaunchReport&) = delete;

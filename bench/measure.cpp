@@ -51,29 +51,39 @@ Timing time(Bench& bench, const std::function<void()>& work) {
   return std::visit([&](auto& s) { return time_on(s, work, bench.effort); }, bench.stream);
 }
 
+std::vector<Result> measure(Bench& bench, const std::string& operation, const Job& job, LaunchReport* report,
+                            const std::function<void(const Result&)>& done) {
+  std::vector<Result> results;
+  for (const Run& run : job.runs) {
+    Result result;
+    result.operation = operation, result.name = job.name, result.shape = job.shape,
+    result.direction = run.direction;
+    result.uses = job.uses, result.unit = run.unit, result.flops = run.flops, result.bytes = run.bytes;
+    if (report != nullptr) {
+      run.work();  // fills tables, which is not part of every run
+      report->take();
+      run.work();
+      result.launches = report->take();
+    } else {
+      result.ours = time(bench, run.work);
+      if (!run.peer.name.empty()) {
+        result.peer = time(bench, run.peer.work);
+        result.peer_name = run.peer.name;
+      }
+    }
+    if (done) done(result);
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
 std::vector<Result> measure(Bench& bench, const Operation& operation, LaunchReport* report,
                             const std::function<void(const Result&)>& done) {
   std::vector<Result> results;
   for (const MakeJob& make : operation.jobs(bench)) {
     const Job job = make();
-    for (const Run& run : job.runs) {
-      Result result{operation.name, job.name,  job.shape,    run.direction, job.uses, run.unit,
-                    run.flops,      run.bytes, std::nullopt, std::nullopt,  {},       {}};
-      if (report != nullptr) {
-        run.work();  // fills tables, which is not part of every run
-        report->take();
-        run.work();
-        result.launches = report->take();
-      } else {
-        result.ours = time(bench, run.work);
-        if (!run.peer.name.empty()) {
-          result.peer = time(bench, run.peer.work);
-          result.peer_name = run.peer.name;
-        }
-      }
-      if (done) done(result);
-      results.push_back(std::move(result));
-    }
+    const auto of_job = measure(bench, operation.name, job, report, done);
+    results.insert(results.end(), of_job.begin(), of_job.end());
   }
   return results;
 }

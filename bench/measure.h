@@ -33,8 +33,11 @@ struct Result {
 
 Timing time(Bench& bench, const std::function<void()>& work);
 
-// All directions of all jobs. report: where counts come from; null where time is measured. done: after each
-// result.
+// All directions of one job.
+std::vector<Result> measure(Bench& bench, const std::string& operation, const Job& job, LaunchReport* report,
+                            const std::function<void(const Result&)>& done = {});
+// Those of all of an operation's jobs. report: where counts come from; null where time is measured. done:
+// after each result.
 std::vector<Result> measure(Bench& bench, const Operation& operation, LaunchReport* report,
                             const std::function<void(const Result&)>& done = {});
 

@@ -80,10 +80,31 @@ int main(int argc, char** argv) {
   }
   op->add_option("operations", options.what, about)->check(CLI::IsMember(names));
   add_common_options(*op, options);
+  CLI::App* model = app.add_subcommand(
+      "model",
+      "Time the blocks of R(2+1)D-18, a layer of DistilBERT, both networks and a whole training step");
+  add_common_options(*model, options);
+  model->add_option("--only", options.only, "one part: the training step")->check(CLI::IsMember({"step"}));
+  model->add_option(
+      "--timeline", options.timeline,
+      "write the kernels of a training step to this file, as a trace that ui.perfetto.dev shows (CUDA)");
+  CLI::App* data = app.add_subcommand("data", "Time decoding, the frame cache, the transform and the loader");
+  data->add_option("--manifest", options.manifest, "clips of one's own; else synthetic ones are rendered");
+  data->add_option("--out", options.out, "folder for the cache, and for the synthetic clips")
+      ->capture_default_str();
+  data->add_option("--batch", options.batch, "clips; 8 unless given")->check(CLI::Range(1, 4096));
+  data->add_option("--threads", options.threads, "threads; 0 takes every core")->check(CLI::Range(0, 1024));
+  data->add_option("--seconds", options.seconds, "at least so long for each measurement")
+      ->check(CLI::Range(0.0, 60.0));
+  data->add_option("--json", options.json, "write the figures to this file too");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : static_cast<int>(mg::ExitCode::usage);
   }
-  return run([&] { mg::bench_ops(options); });
+  return run([&] {
+    if (op->parsed()) mg::bench_ops(options);
+    if (model->parsed()) mg::bench_model(options);
+    if (data->parsed()) mg::bench_data(options);
+  });
 }

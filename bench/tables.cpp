@@ -10,7 +10,7 @@ namespace {
 
 void print_time(const Result& r, const Peaks& peaks) {
   const Timing& t = *r.ours;
-  fmt::print("{:<16}{:<22} {:<17} {:>10.3f} {:>9.1f} {:>8.1f} {:>5.0f}% {:>5.0f}%", r.name, r.shape,
+  fmt::print("{:<18}{:<22} {:<17} {:>10.3f} {:>9.1f} {:>8.1f} {:>5.0f}% {:>5.0f}%", r.name, r.shape,
              r.direction, t.median_ms, r.gflops(t.median_ms), r.gbytes(t.median_ms),
              100 * r.share_of_roofline(peaks, t.median_ms), 100 * r.share_of_roofline(peaks, t.best_ms));
   if (r.peer)
@@ -20,7 +20,7 @@ void print_time(const Result& r, const Peaks& peaks) {
 
 void print_counts(const Result& r) {
   const Counts c = counts_of(r.launches);
-  fmt::print("{:<16}{:<22} {:<17} {:>8} {:>9.3f} {:>7.2f} {:>8.2f} {:>8.2f} {:>8.2f} {:>7.1f}%\n", r.name,
+  fmt::print("{:<18}{:<22} {:<17} {:>8} {:>9.3f} {:>7.2f} {:>8.2f} {:>8.2f} {:>8.2f} {:>7.1f}%\n", r.name,
              r.shape, r.direction, c.launches, c.l1_bytes / 1e6, c.l1_bytes / r.bytes,
              c.sectors_per_request(), c.sectors_over_least(), c.wavefronts_over_least(),
              100 * c.tensor_share());
@@ -30,10 +30,10 @@ void print_counts(const Result& r) {
 
 void print_head(bool counting) {
   if (counting) {
-    fmt::print("{:<16}{:<22} {:<17} {:>8} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8}\n", "layer", "shape",
+    fmt::print("{:<18}{:<22} {:<17} {:>8} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8}\n", "layer", "shape",
                "direction", "launches", "L1 MB", "/least", "sect/req", "/least", "waves/l.", "tensor");
   } else {
-    fmt::print("{:<16}{:<22} {:<17} {:>10} {:>9} {:>8} {:>6} {:>6}\n", "layer", "shape", "direction", "ms",
+    fmt::print("{:<18}{:<22} {:<17} {:>10} {:>9} {:>8} {:>6} {:>6}\n", "layer", "shape", "direction", "ms",
                "GFLOP/s", "GB/s", "roof", "best");
   }
 }
@@ -55,8 +55,9 @@ void print_totals(const std::vector<Result>& results, const Peaks& peaks) {
     std::size_t at = 0;
     while (at < totals.size() && totals[at].direction != r.direction) ++at;
     if (at == totals.size()) {
-      Result total{r.operation, "all", "as often as used", r.direction, 1,  r.unit,
-                   0,           0,     Timing{},           {},          {}, {}};
+      Result total;
+      total.name = "all", total.shape = "as often as used", total.direction = r.direction;
+      total.ours = Timing{};
       if (r.peer) total.peer = Timing{};
       total.peer_name = r.peer_name;
       totals.push_back(total);
@@ -73,7 +74,7 @@ void print_totals(const std::vector<Result>& results, const Peaks& peaks) {
   }
   for (std::size_t i = 0; i < totals.size(); ++i) {
     const Result& t = totals[i];
-    fmt::print("{:<16}{:<22} {:<17} {:>10.3f} {:>9.1f} {:>8.1f} {:>5.0f}% {:>5.0f}%", t.name, t.shape,
+    fmt::print("{:<18}{:<22} {:<17} {:>10.3f} {:>9.1f} {:>8.1f} {:>5.0f}% {:>5.0f}%", t.name, t.shape,
                t.direction, t.ours->median_ms, t.gflops(t.ours->median_ms), t.gbytes(t.ours->median_ms),
                100 * roofs[i] / t.ours->median_ms, 100 * roofs[i] / t.ours->best_ms);
     if (t.peer)

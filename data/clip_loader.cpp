@@ -61,6 +61,7 @@ struct Job {
   BatchRequest request;
   std::once_flag allocated;
   Tensor frames;
+  std::vector<FrameView> views;
   // Under the loader's mutex:
   std::size_t claimed = 0, finished = 0;
   std::size_t failed_sample = 0;
@@ -81,18 +82,20 @@ struct Scratch {
 
 struct ClipLoader::State {
   State(const FrameSource& frame_source, const InputSpec& input_spec, const Augmentation& how,
-        Allocator& memory, Layout frames_layout)
-      : source(frame_source), input(input_spec), augmentation(how), allocator(memory), layout(frames_layout) {}
+        Allocator& memory, BatchForm batch_form)
+      : source(frame_source), input(input_spec), augmentation(how), allocator(memory), form(batch_form) {}
 
   void work();
   void make_sample(Job& job, std::size_t i, Scratch& scratch);
+  void store_sample(Job& job, std::size_t i) const;
   void load(const Job& job, std::size_t i, ClipTransform& transform, std::vector<float>& out) const;
+  std::pair<Frames, Variation> read(const Job& job, std::size_t i) const;
 
   const FrameSource& source;
   const InputSpec input;
   const Augmentation augmentation;
   Allocator& allocator;
-  const Layout layout;
+  const BatchForm form;
   std::vector<std::thread> threads;
 
   mutable std::mutex mutex;
@@ -101,9 +104,8 @@ struct ClipLoader::State {
   bool stopped = false;
 };
 
-// Sample i of the request, by itself.
-void ClipLoader::State::load(const Job& job, std::size_t i, ClipTransform& transform,
-                             std::vector<float>& out) const {
+// The frames of sample i of the request, and how they are to be seen.
+std::pair<Frames, Variation> ClipLoader::State::read(const Job& job, std::size_t i) const {
   const BatchRequest& r = job.request;
   const std::int64_t clip = r.clips[i];
   const auto sample = r.first_sample + static_cast<std::uint32_t>(i);
@@ -116,19 +118,42 @@ void ClipLoader::State::load(const Job& job, std::size_t i, ClipTransform& trans
   if (sampler.draws(length, input.frames)) draws = frame_draws(r.key, sample, input.frames);
   auto numbers = sample_frames(length, input.frames, sampler, draws);
   if (r.shuffle_frames) shuffle(numbers, r.key, sample);
-  const Frames frames = source.read_frames(clip, numbers);
+  Frames frames = source.read_frames(clip, numbers);
   const Variation variation = r.augment
                                   ? vary(input, frames.height, frames.width, augmentation, r.key, sample)
                                   : vary(input, frames.height, frames.width);
+  return {std::move(frames), variation};
+}
+
+// Sample i of the request, by itself.
+void ClipLoader::State::load(const Job& job, std::size_t i, ClipTransform& transform,
+                             std::vector<float>& out) const {
+  const auto [frames, variation] = read(job, i);
   transform.apply(frames, variation, out);
+}
+
+// The same as it is stored.
+void ClipLoader::State::store_sample(Job& job, std::size_t i) const {
+  const auto [frames, v] = read(job, i);
+  std::call_once(job.allocated, [&, f = &frames] {
+    job.views.resize(job.size());
+    job.frames = Tensor(allocator, {static_cast<std::int64_t>(job.size()), f->count, f->height, f->width, 3},
+                        Layout::dense, DType::u8);
+  });
+  expect(frames.height == job.frames.dim(2) && frames.width == job.frames.dim(3),
+         "loader: stored frames of {}x{} among those of {}x{}", frames.height, frames.width, job.frames.dim(2),
+         job.frames.dim(3));
+  std::copy(frames.rgb.begin(), frames.rgb.end(), job.frames.as<std::uint8_t>() + i * frames.rgb.size());
+  job.views[i] = {v.crop.top, v.crop.left, v.crop.height, v.crop.width, v.flip ? 1 : 0, v.brightness, v.contrast};
 }
 
 void ClipLoader::State::make_sample(Job& job, std::size_t i, Scratch& scratch) {
   const BatchRequest& r = job.request;
+  if (form == BatchForm::stored && r.partner.empty()) return store_sample(job, i);
   std::call_once(job.allocated, [&] {
     job.frames =
         Tensor(allocator, {static_cast<std::int64_t>(job.size()), input.frames, input.height, input.width, 3},
-               layout);
+               form == BatchForm::pitched ? Layout::pitched : Layout::dense);
   });
   load(job, i, scratch.transform, scratch.clip);
   if (!r.partner.empty() && r.share[i] != 1) {
@@ -180,10 +205,16 @@ void ClipLoader::State::work() {
   }
 }
 
+bool takes_stored_frames(const InputSpec& input) {
+  return input.kind == InputKind::rgb && input.resize_height == 0;
+}
+
 ClipLoader::ClipLoader(const FrameSource& source, const InputSpec& input, const Augmentation& augmentation,
-                       int threads, Allocator& allocator, Layout layout) {
+                       int threads, Allocator& allocator, BatchForm form) {
   check_input(input, augmentation);
-  state_ = std::make_unique<State>(source, input, augmentation, allocator, layout);
+  state_ = std::make_unique<State>(source, input, augmentation, allocator, form);
+  expect(form != BatchForm::stored || (source.uniform() && takes_stored_frames(input)),
+         "loader: this input cannot be made of stored frames");
   for (int i = 0; i < std::max(threads, 1); ++i)
     state_->threads.emplace_back([s = state_.get()] { s->work(); });
 }
@@ -227,7 +258,7 @@ Batch ClipLoader::next() {
   state_->batch_ready.wait(lock, [&] { return job->ready(); });
   state_->jobs.pop_front();
   if (job->failure) std::rethrow_exception(job->failure);
-  return {std::move(job->frames), std::move(job->request.clips)};
+  return {std::move(job->frames), std::move(job->views), std::move(job->request.clips)};
 }
 
 std::size_t ClipLoader::in_flight() const {

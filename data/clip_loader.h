@@ -12,6 +12,7 @@
 #include "data/frame_sampler.h"
 #include "data/frames.h"
 #include "engine/tensor.h"
+#include "kernels/frame_input.h"
 #include "kernels/philox.h"
 
 namespace mg {
@@ -65,17 +66,28 @@ struct BatchRequest {
   std::vector<float> share;
 };
 
+// What a loader makes of a batch.
+enum class BatchForm {
+  pitched,  // the network's input, fp32, as kernels read it
+  dense,    // the same without the padding, for a device that adds it
+  stored,   // frames as they are stored, for a device that makes the input of them: a quarter of the bytes or less
+};
+
 struct Batch {
-  Tensor frames;                    // [B,T,H,W,3], in the loader's layout
+  Tensor frames;                    // [B,T,H,W,3]; of a stored batch u8, in the stored size
+  std::vector<FrameView> views;     // of a stored batch: how each sample is seen
   std::vector<std::int64_t> clips;  // as requested
 };
 
+// Whether a device can make this input of stored frames by itself (kernels/frame_input.h).
+bool takes_stored_frames(const InputSpec& input);
+
 class ClipLoader {
  public:
-  // allocator must be usable from several threads and outlive the loader, as must source. Frames are pitched, or dense
-  // for a device that pads them itself.
+  // allocator must be usable from several threads and outlive the loader, as must source. The form stored needs a source
+  // that is uniform() and an input of takes_stored_frames(); a request with partners is made dense then.
   ClipLoader(const FrameSource& source, const InputSpec& input, const Augmentation& augmentation, int threads,
-             Allocator& allocator, Layout layout = Layout::pitched);
+             Allocator& allocator, BatchForm form = BatchForm::pitched);
   ~ClipLoader();
   ClipLoader(const ClipLoader&) = delete;
   ClipLoader& operator=(const ClipLoader&) = delete;

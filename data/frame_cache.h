@@ -50,6 +50,7 @@ class FrameCache : public FrameSource {
   Frames read(std::int64_t clip) const override;
   Frames read_frames(std::int64_t clip, const std::vector<std::int64_t>& numbers) const override;
   std::int64_t frame_count(std::int64_t clip) const override;  // 0: bad
+  bool uniform() const override { return true; }               // the decode specification's size
   const std::vector<BadClip>& bad_clips() const;
   bool built() const;  // false: all of it was there already
 

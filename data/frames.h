@@ -31,6 +31,8 @@ class FrameSource {
   // All frames of the clip, at least one.
   virtual Frames read(std::int64_t clip) const = 0;
   virtual std::int64_t frame_count(std::int64_t clip) const { return read(clip).count; }
+  // Whether the frames of all clips are of one size.
+  virtual bool uniform() const { return false; }
   // The frames with these numbers, which may repeat. Here by way of read(); sources that can, read no more
   // than is asked for.
   virtual Frames read_frames(std::int64_t clip, const std::vector<std::int64_t>& numbers) const;

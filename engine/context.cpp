@@ -1,5 +1,7 @@
 #include "engine/context.h"
 
+#include <algorithm>
+
 #include "kernels/elementwise.h"
 
 namespace mg {
@@ -42,13 +44,27 @@ Tensor Context::to_device(const Tensor& host) {
   return there;
 }
 
+namespace {
+
+void copy_in(const Context& ctx, std::span<const std::byte> bytes, std::byte* to) {
+  if (ctx.on_device()) {
+    ctx.arena.device()->upload(to, bytes.data(), bytes.size());
+  } else {
+    std::copy(bytes.begin(), bytes.end(), to);
+  }
+}
+
+}  // namespace
+
 Tensor Context::upload(std::span<const std::int32_t> values) {
   Tensor there = empty({static_cast<std::int64_t>(values.size())}, Layout::dense, DType::i32);
-  if (on_device()) {
-    arena.device()->upload(there.pointer<char>(), values.data(), values.size_bytes());
-  } else {
-    std::copy(values.begin(), values.end(), there.as<std::int32_t>());
-  }
+  copy_in(*this, std::as_bytes(values), there.pointer<std::byte>());
+  return there;
+}
+
+Tensor Context::upload_bytes(std::span<const std::byte> bytes) {
+  Tensor there = empty({static_cast<std::int64_t>(bytes.size())}, Layout::dense, DType::u8);
+  copy_in(*this, bytes, there.pointer<std::byte>());
   return there;
 }
 

@@ -2,6 +2,7 @@
 // random key.
 #pragma once
 
+#include <cstddef>
 #include <cstring>
 #include <functional>
 #include <span>
@@ -55,6 +56,8 @@ class Context {
   Tensor to_device(const Tensor& host);
   // Integers where kernels can read them, dense [n].
   Tensor upload(std::span<const std::int32_t> values);
+  // Bytes where kernels can read them, dense u8 [n], 64-byte aligned.
+  Tensor upload_bytes(std::span<const std::byte> bytes);
   // A network's input: of the activations' element type, pitched, where kernels can read it.
   Tensor activation(const Tensor& x);
   bool on_device() const { return arena.device() != nullptr; }

@@ -98,6 +98,15 @@ class CudaStream {
   // For kernels/cuda: what a vendor's library keeps for this stream from one call to the next, null at first.
   static constexpr int kLibraries = 2;
   std::shared_ptr<void>& library(int slot);
+  // Times kernels from now on, by an event behind each: a time is that since the kernel before, so that what the
+  // device waited for the host is in it too. Costs some time itself.
+  void time_launches(bool on);
+  struct LaunchTime {
+    std::string name;
+    float ms;
+  };
+  std::vector<LaunchTime> take_launch_times();  // of the launches since the last call; waits for them
+
   // For kernels/cuda: notes a launch. name is the kernel's.
   void launched(const char* name);
 

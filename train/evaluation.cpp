@@ -17,7 +17,7 @@ std::vector<float> scores_of(Context& ctx, GestureModel& model, const GestureDat
                              const std::vector<std::int64_t>& clips, GestureMode mode, bool shuffle_frames) {
   const Config& config = model.config();
   ClipLoader loader = make_loader(ctx, data.frames(), config);
-  const ClipViews views{.loader = loader, .shuffle_frames = shuffle_frames};
+  const ClipViews views{.loader = loader, .config = config, .shuffle_frames = shuffle_frames};
   std::vector<std::int64_t> readable;
   std::copy_if(clips.begin(), clips.end(), std::back_inserter(readable),
                [&](auto c) { return data.readable(c); });

@@ -25,7 +25,7 @@ void for_each_batch(Context& ctx, const ClipViews& views, std::span<const std::i
                     const std::function<void(const Value& frames, std::int64_t first)>& take) {
   const Inference inference(ctx);
   const auto total = static_cast<std::int64_t>(clips.size());
-  InputBatches batches(ctx, views.loader);
+  InputBatches batches(ctx, views.loader, views.config);
   std::int64_t requested = 0;
   for (std::int64_t first = 0; first < total; first += views.batch) {
     while (requested < total && views.loader.in_flight() < kBatchesInFlight) {

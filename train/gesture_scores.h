@@ -15,6 +15,7 @@ namespace mg {
 // How clips are looked at.
 struct ClipViews {
   ClipLoader& loader;
+  const Config& config;  // that the loader was made by
   std::int64_t batch = 16;
   bool shuffle_frames = false;
   // Augmented views instead of the centre one, keyed by this.

@@ -1,6 +1,8 @@
 #include "train/machine.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <span>
 
 #include "train/settings.h"
 
@@ -63,9 +65,16 @@ std::string device_text(const Context& ctx) {
 }
 
 ClipLoader make_loader(Context& ctx, const FrameSource& source, const Config& config) {
-  return {source, input_spec(config), augmentation(config), loader_threads(config), ctx.staging,
-          ctx.on_device() ? Layout::dense : Layout::pitched};
+  const InputSpec input = input_spec(config);
+  BatchForm form = BatchForm::pitched;
+  if (ctx.on_device()) {
+    form = source.uniform() && takes_stored_frames(input) ? BatchForm::stored : BatchForm::dense;
+  }
+  return {source, input, augmentation(config), loader_threads(config), ctx.staging, form};
 }
+
+InputBatches::InputBatches(Context& ctx, ClipLoader& loader, const Config& config)
+    : ctx_(ctx), loader_(loader), input_(input_spec(config)) {}
 
 InputBatches::Ahead InputBatches::start() {
   Ahead ahead{loader_.next(), {}};
@@ -85,8 +94,30 @@ Batch InputBatches::next() {
   Ahead now = ahead_ ? std::move(*ahead_) : start();
   ahead_.reset();
   if (now.use) now.use();
-  now.batch.frames = ctx_.activation(now.batch.frames);
+  Tensor& frames = now.batch.frames;
+  frames = now.batch.views.empty() ? ctx_.activation(frames) : input_of(frames, now.batch.views);
   return std::move(now.batch);
+}
+
+// The network's input of frames as they are stored.
+Tensor InputBatches::input_of(const Tensor& stored, const std::vector<FrameView>& views) const {
+  const Tensor held = ctx_.upload_bytes(std::as_bytes(std::span(views)));
+  Tensor y = ctx_.empty({stored.dim(0), stored.dim(1), input_.height, input_.width, 3}, Layout::pitched,
+                        ctx_.activations);
+  FrameInput args{.y = y.view(),
+                  .frames = stored.view(),
+                  .views = held.pointer<FrameView>(),
+                  .any_contrast = std::any_of(views.begin(), views.end(), [](const auto& v) { return v.contrast != 1; }),
+                  .scale = {},
+                  .shift = {}};
+  for (std::size_t c = 0; c < 3; ++c) {
+    args.scale[c] = 1 / (input_.divisor * input_.stddev[c]);
+    args.shift[c] = -input_.mean[c] / input_.stddev[c];
+  }
+#if defined(MG_CUDA)
+  frame_input(args, std::get<CudaStream>(ctx_.stream));
+#endif
+  return y;
 }
 
 }  // namespace mg

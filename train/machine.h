@@ -30,7 +30,7 @@ ClipLoader make_loader(Context& ctx, const FrameSource& source, const Config& co
 // present one is computed.
 class InputBatches {
  public:
-  InputBatches(Context& ctx, ClipLoader& loader) : ctx_(ctx), loader_(loader) {}
+  InputBatches(Context& ctx, ClipLoader& loader, const Config& config);
   Batch next();
   // Starts the copy of the next batch, should one be requested: call it when the work on the present one is launched.
   void copy_ahead();
@@ -41,9 +41,11 @@ class InputBatches {
     std::function<void()> use;  // makes the stream wait for the copy; empty: no copy
   };
   Ahead start();
+  Tensor input_of(const Tensor& stored, const std::vector<FrameView>& views) const;
 
   Context& ctx_;
   ClipLoader& loader_;
+  InputSpec input_;
   std::optional<Ahead> ahead_;
 };
 

@@ -64,11 +64,12 @@ double ConvLayer::flops() const {
   return 2 * products;
 }
 
-std::vector<ConvLayer> r2plus1d_layers(std::int64_t batch, std::int64_t width) {
+std::vector<ConvLayer> r2plus1d_layers(std::int64_t batch, std::int64_t width, ClipExtent clip) {
   const std::int64_t stem_middle = (45 * width + 32) / 64;
-  std::vector<ConvLayer> layers{{"stem.s", {batch, 16, 112, 112, 3}, stem_middle, spatial(7, 2)},
-                                {"stem.t", {batch, 16, 56, 56, stem_middle}, width, temporal(1)}};
-  Place in{batch, width, 16, 56};
+  std::vector<ConvLayer> layers{
+      {"stem.s", {batch, clip.frames, clip.side, clip.side, 3}, stem_middle, spatial(7, 2)},
+      {"stem.t", {batch, clip.frames, clip.side / 2, clip.side / 2, stem_middle}, width, temporal(1)}};
+  Place in{batch, width, clip.frames, clip.side / 2};
   add_pair(layers, "l1.", in, width, 1, 4);
   for (int layer = 2; layer <= 4; ++layer) {
     const std::string name = fmt::format("l{}.", layer);

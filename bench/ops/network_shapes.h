@@ -23,8 +23,11 @@ struct ConvLayer {
   double flops() const;
 };
 
+struct ClipExtent {
+  std::int64_t frames = 16, side = 112;
+};
 // width: channels of the first layer; 64 is R(2+1)D-18, 16 is `mini`.
-std::vector<ConvLayer> r2plus1d_layers(std::int64_t batch, std::int64_t width);
+std::vector<ConvLayer> r2plus1d_layers(std::int64_t batch, std::int64_t width, ClipExtent clip = {});
 // The same with few pixels, for what is counted and not timed.
 std::vector<ConvLayer> few_pixels(std::vector<ConvLayer> layers);
 

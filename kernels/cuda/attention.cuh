@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/attention.h"
 #include "kernels/cuda/lane_tile.cuh"
@@ -30,6 +31,7 @@ struct AttentionInput {
   float scale;
   const std::int32_t* key_lengths;
   float dropout;
+  std::uint32_t dropped_below;  // draws below are dropped: as uniform01(draw) < dropout, exactly
   RandomKey key;
   std::uint32_t sample_offset;
   bool vector;  // the rows of every head of every tensor begin at 16 bytes and are whole vectors
@@ -56,6 +58,7 @@ AttentionInput<Elem> attention_input(const AttentionProblem& p) {
           p.scale,
           p.key_lengths,
           p.dropout,
+          static_cast<std::uint32_t>(std::ceil(p.dropout * 16777216.0f)) << 8,
           p.key,
           p.sample_offset,
           has_vectors(p.q, dim) && has_vectors(p.k, dim) && has_vectors(p.v, dim)};
@@ -99,31 +102,25 @@ __device__ __forceinline__ Elem* head_row(Elem* p, std::int64_t pitch, const Att
   return p + (static_cast<std::int64_t>(at.b) * rows + row) * pitch + at.h * dim;
 }
 
-// Bit i: element first + i of the sample survives dropout, i < kCount.
-template <int kCount>
-__device__ __forceinline__ std::uint32_t keep_bits(const RandomKey& key, std::uint32_t sample,
-                                                   std::int64_t first, float p) {
-  const auto group = static_cast<std::uint32_t>(first >> 2);
-  const int skip = static_cast<int>(first & 3);
-  const int groups = kCount / 4 + (skip != 0 ? 1 : 0);
-  std::uint32_t bits = 0;
-#pragma unroll 1
-  for (int i = 0; i < groups; ++i) {
-    const Philox4 draw = key.draw(sample, group + static_cast<std::uint32_t>(i));
-#pragma unroll
-    for (int lane = 0; lane < 4; ++lane) {
-      bits |= (uniform01(draw.v[lane]) >= p ? 1u : 0u) << (4 * i + lane);
-    }
-  }
-  return bits >> skip & ((1u << kCount) - 1u);
-}
-
-// The survivors among keys key0 .. key0 + kCount - 1 of a query.
+// The survivors among keys key0 .. key0 + kCount - 1 of a query, one bit each.
 template <int kCount, class Elem>
 __device__ __forceinline__ std::uint32_t keep_bits(const AttentionInput<Elem>& in, const AttentionBlock& at,
                                                    int query, int key0) {
   const std::int64_t first = (static_cast<std::int64_t>(at.h) * in.queries + query) * in.keys + key0;
-  return keep_bits<kCount>(in.key, in.sample_offset + static_cast<std::uint32_t>(at.b), first, in.dropout);
+  const std::uint32_t sample = in.sample_offset + static_cast<std::uint32_t>(at.b);
+  const auto group = static_cast<std::uint32_t>(first >> 2);
+  const int skip = static_cast<int>(first & 3);  // of the first group: rows of keys need not begin with one
+  const int groups = kCount / 4 + (skip != 0 ? 1 : 0);
+  std::uint32_t bits = 0;
+#pragma unroll 1
+  for (int i = 0; i < groups; ++i) {
+    const Philox4 draw = in.key.draw(sample, group + static_cast<std::uint32_t>(i));
+    std::uint32_t four = 0;
+#pragma unroll
+    for (int lane = 0; lane < 4; ++lane) four |= (draw.v[lane] >= in.dropped_below ? 1u : 0u) << lane;
+    bits |= four << 4 * i;
+  }
+  return bits >> skip & ((1u << kCount) - 1u);
 }
 
 // The channels behind the last head, up to the pitch of a pitched tensor: somebody has to write their zeros.
@@ -194,7 +191,6 @@ __device__ __forceinline__ void store_warp_rows(const float (&acc)[kDim / 8][4],
                                                 BF16* tile, BF16* out, std::int64_t pitch, int valid, int dim,
                                                 bool vector, int padding, int lane) {
   constexpr int kPitch = kTilePitch<kDim, BF16>, kChunks = kDim / 8;
-  __syncwarp();
 #pragma unroll
   for (int n = 0; n < kDim / 8; ++n) {
 #pragma unroll

@@ -6,35 +6,26 @@
 //   pass      own 1, own 2   other 1, other 2   result 1 += dS other 1   result 2 += (P M) other 2
 //   keys      k, v           q, dy              dk                       dv
 //   queries   q, dy          k, v               dq                       -
-#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/attention_backward.cuh"
 
 namespace mg {
 
 namespace cuda {
 namespace {
 
-template <class Elem>
-struct BackwardInput {
-  AttentionInput<Elem> in;
-  const Elem* dy;
-  std::int64_t dy_pitch;
-  const float *lse, *dot;  // [B, H, Lq]: log-sum-exps, dy . y
-  Elem *out1, *out2;
-  std::int64_t pitch1, pitch2;
-};
-
-// dot[b, h, i] = dy . y over the channels of head h of query i. Threads: 8 lanes a query and head, heads
-// fastest; y, dy: [B * Lq, H * D].
+// dot[b, h, i] = dy . y over the channels of head h of query i. Threads: 8 lanes a query and head, queries
+// fastest; y, dy: [B, Lq, H * D].
 template <class Elem>
 __global__ void __launch_bounds__(256)
     attention_backward_dot_kernel(const Elem* y, std::int64_t y_pitch, const Elem* dy, std::int64_t dy_pitch,
-                                  std::int64_t rows, int queries, int heads, int dim, bool vector,
+                                  std::int64_t items, int queries, int heads, int dim, bool vector,
                                   float* dot) {
   constexpr int kEach = 16 / sizeof(Elem);
   const std::int64_t item = (static_cast<std::int64_t>(blockIdx.x) * 256 + threadIdx.x) / 8;
-  const std::int64_t row =
-      min(item / heads, rows - 1);  // the last block's idle lanes compute what they do not write
-  const int h = static_cast<int>(item % heads), lane = static_cast<int>(threadIdx.x) % 8;
+  const std::int64_t mine =
+      min(item, items - 1);  // the last block's idle lanes compute what they do not write
+  const std::int64_t head = mine / queries, row = head / heads * queries + mine % queries;
+  const int h = static_cast<int>(head % heads), lane = static_cast<int>(threadIdx.x) % 8;
   const Elem *a = y + row * y_pitch + h * dim, *b = dy + row * dy_pitch + h * dim;
   float sum = 0;
   if (vector) {
@@ -50,45 +41,17 @@ __global__ void __launch_bounds__(256)
   }
 #pragma unroll
   for (int d = 4; d > 0; d /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, d);
-  if (lane == 0 && item < rows * heads) {
-    dot[(row / queries * heads + h) * queries + row % queries] = sum;
-  }
+  if (lane == 0 && item < items) dot[item] = sum;
 }
 
-// The two sides of a pass, with the rows of each tensor that this block's sample and head has.
-template <bool kForKeys, class Elem>
-struct Sides {
-  const Elem *own1, *own2, *other1, *other2;  // row 0
-  std::int64_t own1_pitch, own2_pitch, other1_pitch, other2_pitch;
-  int rows, own, other;  // own rows in memory, and what counts of own and other rows
-
-  __device__ __forceinline__ Sides(const BackwardInput<Elem>& args, const AttentionBlock& at) {
-    const AttentionInput<Elem>& in = args.in;
-    const Elem* q = head_row(in.q, in.q_pitch, at, in.queries, 0, in.dim);
-    const Elem* k = head_row(in.k, in.k_pitch, at, in.keys, 0, in.dim);
-    const Elem* v = head_row(in.v, in.v_pitch, at, in.keys, 0, in.dim);
-    const Elem* dy = head_row(args.dy, args.dy_pitch, at, in.queries, 0, in.dim);
-    own1 = kForKeys ? k : q, own1_pitch = kForKeys ? in.k_pitch : in.q_pitch;
-    own2 = kForKeys ? v : dy, own2_pitch = kForKeys ? in.v_pitch : args.dy_pitch;
-    other1 = kForKeys ? q : k, other1_pitch = kForKeys ? in.q_pitch : in.k_pitch;
-    other2 = kForKeys ? dy : v, other2_pitch = kForKeys ? args.dy_pitch : in.v_pitch;
-    rows = kForKeys ? in.keys : in.queries;
-    own = kForKeys ? at.keys : in.queries;
-    other = kForKeys ? in.queries : at.keys;
-  }
-  // Blocks of other rows: none for a block of padding keys, whose gradients stay zero.
-  __device__ __forceinline__ int blocks(int row0, int other_rows) const {
-    return row0 < own ? ceil_div(other, other_rows) : 0;
-  }
-};
-
-// With 128 channels, the registers do not hold two results and two own operands: own 2 is read again and
-// again. Its tile makes the others smaller, so that two blocks fit a multiprocessor.
+// The registers do not hold two results and two own operands of many channels: own 2 is read again and again,
+// from a tile of its own. With 128 channels the other tiles are smaller for it, so that two blocks fit a
+// multiprocessor.
 template <int kDim, bool kForKeys>
-inline constexpr bool kRereads = kDim == 128 && kForKeys;
+inline constexpr bool kRereads = kDim >= 64 && kForKeys;
 // Other rows of a block in bf16.
 template <int kDim, bool kForKeys>
-inline constexpr int kBlock = kRereads<kDim, kForKeys> ? 32 : 64;
+inline constexpr int kBlock = kDim == 128 && kForKeys ? 32 : 64;
 
 // 2 stages of the two other tiles, [2][2][tile_rows][kDim] (own rows pass through the second stage, 2 *
 // tile_rows of them where own 2 has a tile), own 2 where it is reread, [own_rows][kDim], then [2][2][64]
@@ -130,7 +93,7 @@ struct Piece {
 // Threads: 32 for each 16 own rows. A warp takes the other rows 16 at a time; own rows stay in registers as
 // operands.
 template <int kDim, bool kForKeys>
-__global__ void __launch_bounds__(128)
+__global__ void __launch_bounds__(128, kDim == 128 ? 2 : 3)
     attention_backward_kernel(const __grid_constant__ BackwardInput<BF16> args, int tile_rows) {
   constexpr bool kReread = kRereads<kDim, kForKeys>;
   constexpr int kRows = kBlock<kDim, kForKeys>;
@@ -265,176 +228,28 @@ __global__ void __launch_bounds__(128)
   }
 }
 
-// Other rows of a block in fp32.
-inline constexpr int kOther = 32;
+}  // namespace
 
-// Own 1 and 2 [rows][kDim], other 1 and 2 [kOther][kDim], weights [rows][kOther], log-sum-exps and dots
-// [2][kOther], dropout's bits: [query][16 keys each].
-template <int kDim>
-std::size_t backward_f32_shared_bytes(int rows) {
-  return sizeof(float) *
-         static_cast<std::size_t>(2 * (rows + kOther) * kTilePitch<kDim, float> +
-                                  rows * kWeightPitch<kOther> + 2 * kOther + rows * (kOther / 16));
-}
-
-// What one lane of the fp32 kernel knows of its 8 x 2 weights.
-struct LaneBlock {
-  float s[kLaneRows][2] = {}, dp[kLaneRows][2] = {};
-};
-
-// Weights with dropout into s, gradients of the scores over scale into dp. kept: words of 16 keys.
-template <bool kForKeys>
-__device__ __forceinline__ void to_gradients(LaneBlock& block, const AttentionInput<float>& in, int warp,
-                                             int lane, const float (&own_lse)[kLaneRows],
-                                             const float (&own_dot)[kLaneRows], const float* columns,
-                                             const std::uint32_t* kept, int valid_rows, int left) {
-  const float keep = 1.0f / (1.0f - in.dropout);
-  const int key_words = kForKeys ? static_cast<int>(blockDim.x) / 32 : kOther / 16;
-#pragma unroll
-  for (int j = 0; j < 2; ++j) {
-    const int column = lane % 16 + 16 * j;
-    const float column_lse = kForKeys && column < left ? columns[column] : 0.0f;
-    const float column_dot = kForKeys && column < left ? columns[kOther + column] : 0.0f;
-#pragma unroll
-    for (int i = 0; i < kLaneRows; ++i) {
-      const int row = lane_row(i, lane);
-      const float lse = kForKeys ? column_lse : own_lse[i], dot = kForKeys ? column_dot : own_dot[i];
-      const bool valid = row < valid_rows && column < left;
-      const float weight = valid ? expf(fmaf(block.s[i][j], in.scale, -lse)) : 0.0f;
-      float dropped = weight;
-      if (in.dropout > 0 && valid) {
-        const std::uint32_t bits = kForKeys ? kept[column * key_words + warp] >> row
-                                            : kept[(warp * 16 + row) * key_words + j] >> lane % 16;
-        dropped = bits & 1 ? weight * keep : 0.0f;
-      }
-      block.dp[i][j] = dropped * block.dp[i][j] - weight * dot;
-      block.s[i][j] = dropped;
-    }
-  }
-}
-
-// A lane's numbers into its warp's rows of the weights.
-__device__ __forceinline__ void write_weights(float* weights, const float (&x)[kLaneRows][2], int lane) {
-  __syncwarp();  // the product of what was here before is done
-#pragma unroll
-  for (int i = 0; i < kLaneRows; ++i) {
-#pragma unroll
-    for (int j = 0; j < 2; ++j) {
-      weights[lane_row(i, lane) * kWeightPitch<kOther> + lane % 16 + 16 * j] = x[i][j];
-    }
-  }
-  __syncwarp();
-}
-
-// Threads: 32 for each 16 own rows. The weights pass to the second products through the warp's own rows of
-// shared memory.
-template <int kDim, bool kForKeys>
-__global__ void __launch_bounds__(128, kDim < 64 ? 3 : 2)
-    attention_backward_f32_kernel(const __grid_constant__ BackwardInput<float> args) {
-  constexpr int kPitch = kTilePitch<kDim, float>;
-  extern __shared__ __align__(16) unsigned char shared[];
-  const AttentionInput<float>& in = args.in;
-  const AttentionBlock at(in, kForKeys ? in.keys : in.queries);
-  const Sides<kForKeys, float> sides(args, at);
-  const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
-  const int row0 = at.row0 + warp * 16, rows = static_cast<int>(blockDim.x) / 2;
-  const std::int64_t of_queries = (static_cast<std::int64_t>(at.b) * in.heads + at.h) * in.queries;
-  auto* own1 = reinterpret_cast<float*>(shared);
-  float *own2 = own1 + rows * kPitch, *other1 = own2 + rows * kPitch, *other2 = other1 + kOther * kPitch;
-  float *all_weights = other2 + kOther * kPitch, *columns = all_weights + rows * kWeightPitch<kOther>;
-  auto* kept = reinterpret_cast<std::uint32_t*>(columns + 2 * kOther);
-  float* weights = all_weights + warp * 16 * kWeightPitch<kOther>;
-  load_rows<kDim>(own1, rows, sides.own1 + at.row0 * sides.own1_pitch, sides.own1_pitch, sides.own - at.row0,
-                  in.dim, in.vector);
-  load_rows<kDim>(own2, rows, sides.own2 + at.row0 * sides.own2_pitch, sides.own2_pitch, sides.own - at.row0,
-                  in.dim, in.vector);
-
-  float acc1[kLaneRows][kDim / 16] = {}, acc2[kLaneRows][kForKeys ? kDim / 16 : 1] = {};
-  float lse[kLaneRows] = {}, dot[kLaneRows] = {};
-  if (!kForKeys) {
-#pragma unroll
-    for (int i = 0; i < kLaneRows; ++i) {
-      const int row = row0 + lane_row(i, lane);
-      if (row < sides.own) lse[i] = args.lse[of_queries + row], dot[i] = args.dot[of_queries + row];
-    }
-  }
-  const int blocks = sides.blocks(at.row0, kOther);
-#pragma unroll 1
-  for (int n = 0; n < blocks; ++n) {
-    const int first = n * kOther, left = min(kOther, sides.other - first), chunks = ceil_div(left, 16);
-    load_rows<kDim>(other1, chunks * 16, sides.other1 + first * sides.other1_pitch, sides.other1_pitch, left,
-                    in.dim, in.vector);
-    load_rows<kDim>(other2, chunks * 16, sides.other2 + first * sides.other2_pitch, sides.other2_pitch, left,
-                    in.dim, in.vector);
-    commit_copies();
-    if (kForKeys && threadIdx.x < kOther && static_cast<int>(threadIdx.x) < left) {
-      columns[threadIdx.x] = args.lse[of_queries + first + threadIdx.x];
-      columns[kOther + threadIdx.x] = args.dot[of_queries + first + threadIdx.x];
-    }
-    if (in.dropout > 0) {
-      const int queries = kForKeys ? left : rows, words = kForKeys ? rows / 16 : kOther / 16;
-      for (int i = static_cast<int>(threadIdx.x); i < queries * words; i += static_cast<int>(blockDim.x)) {
-        kept[i] = keep_bits<16>(in, at, (kForKeys ? first : at.row0) + i / words,
-                                (kForKeys ? at.row0 : first) + i % words * 16);
-      }
-    }
-    wait_copies<0>();
-    __syncthreads();  // this block is there for every thread
-    LaneBlock block;
-    dot_rows<kDim>(block.s, own1 + warp * 16 * kPitch, other1, in.dim, chunks, lane);
-    dot_rows<kDim>(block.dp, own2 + warp * 16 * kPitch, other2, in.dim, chunks, lane);
-    to_gradients<kForKeys>(block, in, warp, lane, lse, dot, columns, kept, sides.own - row0, left);
-    if constexpr (kForKeys) {
-      write_weights(weights, block.s, lane);
-      accumulate_rows<kDim, kWeightPitch<kOther>>(acc2, weights, other2, chunks * 16, lane);
-    }
-    write_weights(weights, block.dp, lane);
-    accumulate_rows<kDim, kWeightPitch<kOther>>(acc1, weights, other1, chunks * 16, lane);
-    __syncthreads();  // all are done with this block
-  }
-  if (blocks == 0) wait_copies<0>();  // the copies of own rows end before the block does
-
-  float factor[kLaneRows];
-#pragma unroll
-  for (int i = 0; i < kLaneRows; ++i) factor[i] = in.scale;
-  store_lane_rows<kDim>(acc1, factor, head_row(args.out1, args.pitch1, at, sides.rows, row0, in.dim),
-                        args.pitch1, sides.rows - row0, in.dim, in.vector, padding_of(in, at, args.pitch1),
-                        lane);
-  if constexpr (kForKeys) {
-#pragma unroll
-    for (int i = 0; i < kLaneRows; ++i) factor[i] = 1.0f;
-    store_lane_rows<kDim>(acc2, factor, head_row(args.out2, args.pitch2, at, sides.rows, row0, in.dim),
-                          args.pitch2, sides.rows - row0, in.dim, in.vector, padding_of(in, at, args.pitch2),
-                          lane);
-  }
-}
-
-// One pass, whose blocks own `rows` rows a sample and head.
-template <bool kForKeys, class Elem>
-void launch_pass(CudaStream& stream, const BackwardInput<Elem>& args, std::int64_t batch, std::int64_t rows) {
-  const dim3 grid(static_cast<unsigned>(ceil_div(rows, kAttentionRows) * args.in.heads * batch));
+void launch_backward_pass(CudaStream& stream, const BackwardInput<BF16>& args, std::int64_t batch,
+                          bool for_keys) {
+  const int rows = for_keys ? args.in.keys : args.in.queries, most = std::max(args.in.queries, args.in.keys);
   const int threads = attention_threads(rows);
-  with_head_tile(args.in.dim, [&](auto head_tile) {
+  with_pass(args.in.dim, for_keys, [&](auto head_tile, auto pass) {
     constexpr int kDim = decltype(head_tile)::value;
-    if constexpr (std::is_same_v<Elem, BF16>) {
-      const int most = std::max(args.in.queries, args.in.keys);
-      const int tile_rows = std::min(kBlock<kDim, kForKeys>, ceil_div(most, 16) * 16);
-      launch(stream, "attention_backward_kernel", attention_backward_kernel<kDim, kForKeys>, grid, threads,
-             backward_shared_bytes<kDim, kForKeys>(tile_rows, threads / 2), args, tile_rows);
-    } else {
-      launch(stream, "attention_backward_f32_kernel", attention_backward_f32_kernel<kDim, kForKeys>, grid,
-             threads, backward_f32_shared_bytes<kDim>(std::max(threads / 2, kOther)), args);
-    }
+    constexpr bool kForKeys = decltype(pass)::value;
+    const int tile_rows = std::min(kBlock<kDim, kForKeys>, ceil_div(most, 16) * 16);
+    launch(stream, "attention_backward_kernel", attention_backward_kernel<kDim, kForKeys>,
+           backward_grid(args.in, batch, rows), threads,
+           backward_shared_bytes<kDim, kForKeys>(tile_rows, threads / 2), args, tile_rows);
   });
 }
 
-}  // namespace
 }  // namespace cuda
 
 void attention_backward(const AttentionBackward& args, CudaStream& stream) {
   using namespace cuda;
   const AttentionProblem& p = args.problem;
-  const std::int64_t batch = p.q.shape[0], queries = p.q.shape[1], keys = p.k.shape[1];
+  const std::int64_t batch = p.q.shape[0], queries = p.q.shape[1];
   const std::int64_t dim = p.q.channels() / p.heads;
   auto* dot = static_cast<float*>(
       stream.workspace(0, static_cast<std::size_t>(batch * p.heads * queries) * sizeof(float)));
@@ -448,12 +263,12 @@ void attention_backward(const AttentionBackward& args, CudaStream& stream) {
     }
     launch(stream, "attention_backward_dot_kernel", attention_backward_dot_kernel<Elem>,
            dim3(static_cast<unsigned>(ceil_div(batch * queries * p.heads, 32))), 256, 0, data<Elem>(args.y),
-           args.y.pitch, input.dy, input.dy_pitch, batch * queries, input.in.queries, p.heads, input.in.dim,
-           input.in.vector, dot);
-    launch_pass<true>(stream, input, batch, keys);
+           args.y.pitch, input.dy, input.dy_pitch, batch * queries * p.heads, input.in.queries, p.heads,
+           input.in.dim, input.in.vector, dot);
+    launch_backward_pass(stream, input, batch, true);
     input.out1 = data<Elem>(args.dq), input.pitch1 = args.dq.pitch;
     input.out2 = nullptr, input.pitch2 = 0;
-    launch_pass<false>(stream, input, batch, queries);
+    launch_backward_pass(stream, input, batch, false);
   });
 }
 

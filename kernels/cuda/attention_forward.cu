@@ -28,30 +28,32 @@ struct RunningSoftmax {
   float largest[2] = {-INFINITY, -INFINITY};
   float sum[2] = {0, 0};
 
-  // Scores [16][64], of which 16 * chunks are there, become weights; returns the factors on what was summed
-  // before.
-  __device__ __forceinline__ void absorb(float (&s)[8][4], int chunks, float (&factor)[2]) {
+  // Products [16][64], of which 16 * chunks are there, become weights 2^(scale * product - largest); returns
+  // the factors on what was summed before.
+  __device__ __forceinline__ void absorb(float (&s)[8][4], int chunks, float scale, float (&factor)[2]) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      float most = largest[half];
+      float most = -INFINITY;
 #pragma unroll
       for (int n = 0; n < 8; ++n) {
         if (n / 2 < chunks) most = fmaxf(most, fmaxf(s[n][half * 2], s[n][half * 2 + 1]));
       }
       most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
       most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
+      most = fmaxf(largest[half], most * scale);
       factor[half] =
           exp2f(largest[half] - most);  // at first 0: key 0 is never padding, so that most is finite
       largest[half] = most;
       sum[half] *= factor[half];
+    }
 #pragma unroll
-      for (int n = 0; n < 8; ++n) {
-        if (n / 2 >= chunks) continue;
+    for (int c = 0; c < 4; ++c) {
+      if (c >= chunks) continue;
 #pragma unroll
-        for (int e = half * 2; e < half * 2 + 2; ++e) {
-          s[n][e] = exp2f(s[n][e] - most);
-          sum[half] += s[n][e];
-        }
+      for (int e = 0; e < 8; ++e) {
+        float& weight = s[2 * c + e / 4][e % 4];
+        weight = exp2f(fmaf(weight, scale, -largest[e / 2 % 2]));
+        sum[e / 2 % 2] += weight;
       }
     }
   }
@@ -61,10 +63,10 @@ struct RunningSoftmax {
   }
 };
 
-// Of a warp: s = its queries times the tile's keys, times log2(e) * scale; minus infinity from key `left` on.
+// Of a warp: s = its queries times the tile's keys; minus infinity from key `left` on.
 template <int kDim>
 __device__ __forceinline__ void score_block(float (&s)[8][4], const std::uint32_t (&q)[kDim / 16][4],
-                                            const BF16* keys, int chunks, int left, float scale, int lane) {
+                                            const BF16* keys, int chunks, int left, int lane) {
   const std::uint32_t across = lane_across<kDim>(keys, lane);
 #pragma unroll
   for (int c = 0; c < 4; ++c) {
@@ -78,11 +80,11 @@ __device__ __forceinline__ void score_block(float (&s)[8][4], const std::uint32_
       mma_bf16(s[2 * c], q[d], k[0]);
       mma_bf16(s[2 * c + 1], q[d], k[1]);
     }
+    if (left >= c * 16 + 16) continue;
 #pragma unroll
     for (int e = 0; e < 8; ++e) {
       const int key = c * 16 + e / 4 * 8 + lane % 4 * 2 + e % 2;
-      float& score = s[2 * c + e / 4][e % 4];
-      score = key < left ? score * scale : -INFINITY;
+      if (key >= left) s[2 * c + e / 4][e % 4] = -INFINITY;
     }
   }
 }
@@ -134,8 +136,8 @@ __global__ void __launch_bounds__(128, kDim <= 32   ? 4
     const int left = min(64, at.keys - block * 64), chunks = ceil_div(left, 16);
     const BF16 *keys = keys_of(block & 1), *values = keys + tile;
     float s[8][4], factor[2];
-    score_block<kDim>(s, q, keys, chunks, left, scale, lane);
-    softmax.absorb(s, chunks, factor);
+    score_block<kDim>(s, q, keys, chunks, left, lane);
+    softmax.absorb(s, chunks, scale, factor);
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
 #pragma unroll
@@ -189,12 +191,12 @@ __global__ void __launch_bounds__(128, kDim <= 32   ? 4
 template <int kDim>
 inline constexpr int kForwardKeys = kDim <= 64 ? 64 : 32;
 
-// Queries [rows][kDim], keys and values [kKeys][kDim], weights [rows][kKeys], dropout's bits [rows][kKeys /
-// 16].
+// Queries [rows][kDim], keys and values [key_rows][kDim], weights [rows][kKeys], dropout's bits [rows][kKeys
+// / 16].
 template <int kDim>
-std::size_t forward_f32_shared_bytes(int rows) {
+std::size_t forward_f32_shared_bytes(int rows, int key_rows) {
   constexpr int kKeys = kForwardKeys<kDim>;
-  return sizeof(float) * static_cast<std::size_t>((rows + 2 * kKeys) * kTilePitch<kDim, float> +
+  return sizeof(float) * static_cast<std::size_t>((rows + 2 * key_rows) * kTilePitch<kDim, float> +
                                                   rows * (kWeightPitch<kKeys> + kKeys / 16));
 }
 
@@ -229,15 +231,16 @@ __device__ __forceinline__ void absorb_scores(float (&s)[kLaneRows][kColumns], i
 // memory.
 template <int kDim>
 __global__ void __launch_bounds__(128, 3)
-    attention_forward_f32_kernel(const __grid_constant__ AttentionInput<float> in, ForwardOutput<float> out) {
+    attention_forward_f32_kernel(const __grid_constant__ AttentionInput<float> in, ForwardOutput<float> out,
+                                 int key_rows) {
   constexpr int kKeys = kForwardKeys<kDim>, kColumns = kKeys / 16, kPitch = kTilePitch<kDim, float>;
   extern __shared__ __align__(16) unsigned char shared[];
   const AttentionBlock at(in, in.queries);
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   const int row0 = at.row0 + warp * 16, rows = static_cast<int>(blockDim.x) / 2;
   auto* queries = reinterpret_cast<float*>(shared);
-  float *keys = queries + rows * kPitch, *values = keys + kKeys * kPitch,
-        *all_weights = values + kKeys * kPitch;
+  float *keys = queries + rows * kPitch, *values = keys + key_rows * kPitch,
+        *all_weights = values + key_rows * kPitch;
   float* weights = all_weights + warp * 16 * kWeightPitch<kKeys>;
   auto* kept = reinterpret_cast<std::uint32_t*>(all_weights + rows * kWeightPitch<kKeys>);
   load_rows<kDim>(queries, rows, head_row(in.q, in.q_pitch, at, in.queries, at.row0, in.dim), in.q_pitch,
@@ -322,8 +325,9 @@ void attention_forward(const AttentionForward& args, CudaStream& stream) {
         launch(stream, "attention_forward_kernel", attention_forward_kernel<kDim>, grid, threads,
                forward_shared_bytes<kDim>(rows), in, out, rows);
       } else {
+        const int key_rows = std::min(kForwardKeys<kDim>, ceil_div(in.keys, 16) * 16);
         launch(stream, "attention_forward_f32_kernel", attention_forward_f32_kernel<kDim>, grid, threads,
-               forward_f32_shared_bytes<kDim>(threads / 2), in, out);
+               forward_f32_shared_bytes<kDim>(threads / 2, key_rows), in, out, key_rows);
       }
     });
   });

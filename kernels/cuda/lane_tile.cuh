@@ -18,10 +18,15 @@ __device__ __forceinline__ void load_rows(Elem* tile, int count, const Elem* row
                                           int valid, int dim, bool vector) {
   constexpr int kEach = 16 / sizeof(Elem), kChunks = kDim / kEach;
   if (vector) {
-    for (int i = static_cast<int>(threadIdx.x); i < count * kChunks; i += static_cast<int>(blockDim.x)) {
-      const int row = i / kChunks, channel = i % kChunks * kEach;
-      copy_async_once(shared_address(tile + row * kTilePitch<kDim, Elem> + channel),
-                      rows + row * pitch + channel, row < valid && channel < dim);
+    static_assert(32 % kChunks == 0);  // a thread keeps its channels from row to row
+    const int channel = static_cast<int>(threadIdx.x % kChunks) * kEach;
+    const int first = static_cast<int>(threadIdx.x / kChunks), step = static_cast<int>(blockDim.x / kChunks);
+    const Elem* from = rows + first * pitch + channel;
+    std::uint32_t to = shared_address(tile + first * kTilePitch<kDim, Elem> + channel);
+    for (int row = first; row < count; row += step) {
+      copy_async_once(to, from, row < valid && channel < dim);
+      from += step * pitch;
+      to += static_cast<std::uint32_t>(step * kTilePitch<kDim, Elem> * static_cast<int>(sizeof(Elem)));
     }
   } else {
     for (int i = static_cast<int>(threadIdx.x); i < count * kDim; i += static_cast<int>(blockDim.x)) {
@@ -131,6 +136,13 @@ __device__ __forceinline__ void store_lane_rows(const float (&acc)[kLaneRows][kD
           if (channel < dim) {
             *reinterpret_cast<float4*>(p) = make_float4(acc[i][c] * factor[i], acc[i][c + 1] * factor[i],
                                                         acc[i][c + 2] * factor[i], acc[i][c + 3] * factor[i]);
+          }
+          continue;
+        }
+      } else if constexpr (kVec<kDim> == 2) {
+        if (vector) {
+          if (channel < dim) {
+            *reinterpret_cast<float2*>(p) = make_float2(acc[i][c] * factor[i], acc[i][c + 1] * factor[i]);
           }
           continue;
         }

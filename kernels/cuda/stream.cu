@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 #include <list>
+#include <memory>
 #include <mutex>
 
 #include "kernels/cuda/launch.cuh"
@@ -73,7 +74,9 @@ std::string why_not(const CudaDevice& device) {
 // An event that goes with its owner.
 class Event {
  public:
-  Event() { check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreate"); }
+  explicit Event(unsigned flags = cudaEventDisableTiming) {
+    check(cudaEventCreateWithFlags(&event_, flags), "cudaEventCreate");
+  }
   ~Event() { cudaEventDestroy(event_); }
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
@@ -141,6 +144,10 @@ struct CudaStream::State {
   void note(const std::string& entry) {
     if (log != nullptr) log->push_back(entry);
   }
+  void mark(const std::string& name) {
+    timed.emplace_back(name, std::make_unique<Event>(cudaEventDefault));
+    check(cudaEventRecord(*timed.back().second, main), "cudaEventRecord");
+  }
   std::string name_of(cudaEvent_t event) {
     if (log == nullptr) return {};
     const auto at = std::find(named_events.begin(), named_events.end(), event);
@@ -177,6 +184,8 @@ struct CudaStream::State {
   std::vector<int> free_reads;
   std::vector<std::string>* log = nullptr;
   std::vector<cudaEvent_t> named_events;
+  bool times = false;
+  std::vector<std::pair<std::string, std::unique_ptr<Event>>> timed;  // the first is where time begins
 };
 
 CudaStream::CudaStream(int device) : state_(std::make_shared<State>(device)) {}
@@ -199,6 +208,26 @@ void CudaStream::trace(std::vector<std::string>* log) { state_->log = log; }
 void CudaStream::launched(const char* name) {
   ++state_->launches;
   if (state_->log != nullptr) state_->note(std::string("launch ") + name);
+  if (state_->times) state_->mark(name);
+}
+
+void CudaStream::time_launches(bool on) {
+  state_->times = on;
+  state_->timed.clear();
+  if (on) state_->mark({});
+}
+
+std::vector<CudaStream::LaunchTime> CudaStream::take_launch_times() {
+  synchronize();
+  std::vector<LaunchTime> times;
+  auto& timed = state_->timed;
+  for (std::size_t i = 1; i < timed.size(); ++i) {
+    float ms = 0;
+    check(cudaEventElapsedTime(&ms, *timed[i - 1].second, *timed[i].second), "cudaEventElapsedTime");
+    times.push_back({timed[i].first, ms});
+  }
+  time_launches(state_->times);
+  return times;
 }
 
 void* CudaStream::allocate(std::size_t bytes) {

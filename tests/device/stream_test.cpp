@@ -49,8 +49,8 @@ struct Training {
     net.move_to(ctx);
     optimizer.emplace(std::vector<ParameterGroup>{{"net", net.parameters(), 1e-3}}, AdamWOptions{.max_norm = 1});
     frames.emplace(noise(8, 4, 16));
-    loader.emplace(*frames, input_spec_of(config), Augmentation{}, 1, ctx.staging, Layout::dense);
-    batches.emplace(ctx, *loader);
+    loader.emplace(*frames, input_spec_of(config), Augmentation{}, 1, ctx.staging, BatchForm::dense);
+    batches.emplace(ctx, *loader, config);
     for (int i = 0; i < 3; ++i) request();
   }
   static InputSpec input_spec_of(const Config&) {

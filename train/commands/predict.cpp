@@ -96,7 +96,7 @@ struct PredictCommand {
     ClipLoader loader = make_loader(ctx, frames, config);
     std::vector<std::int64_t> clips(videos.size());
     std::iota(clips.begin(), clips.end(), std::int64_t{0});
-    return score(ClipViews{.loader = loader}, clips);
+    return score(ClipViews{.loader = loader, .config = config}, clips);
   }
 
   MemoryFrames decode(const DecodeSpec& spec) const {

@@ -45,14 +45,14 @@ ClassifierStage::ClassifierStage(Context& ctx, ContrastiveModel& encoder, Classi
   train_ = Tensor(heap_allocator(), {views * count, dim}, Layout::dense);
   for (std::uint32_t view = 0; view < views; ++view) {
     const RandomKey key{ctx.seed, view, random_site("classifier.augment")};
-    const ClipViews augmented{.loader = loader, .augment = &key};
+    const ClipViews augmented{.loader = loader, .config = config, .augment = &key};
     const Tensor embeddings = clip_embeddings(ctx, encoder, augmented, train);
     std::copy_n(embeddings.f32(), embeddings.count(), train_.f32() + view * embeddings.count());
     const std::vector<std::int32_t> some = select(labels, train);
     train_labels_.insert(train_labels_.end(), some.begin(), some.end());
     progress.update((view + 1) * count);
   }
-  val_ = clip_embeddings(ctx, encoder, {.loader = loader}, val);
+  val_ = clip_embeddings(ctx, encoder, {.loader = loader, .config = config}, val);
   val_labels_ = select(labels, val);
 }
 

@@ -78,7 +78,7 @@ ContrastiveStage::ContrastiveStage(Context& ctx, ContrastiveModel& model, const 
       optimizer_(parameter_groups(model, config), {.max_norm = config.real("contrastive.max_norm")}),
       train_loader_(make_loader(ctx, data.frames(), config)),
       val_loader_(make_loader(ctx, data.frames(), config)),
-      train_batches_(ctx, train_loader_) {}
+      train_batches_(ctx, train_loader_, config) {}
 
 StageOptions ContrastiveStage::options() const {
   StageOptions options{.samples = static_cast<std::int64_t>(train_.size()),
@@ -225,7 +225,7 @@ Late<float> ContrastiveStage::forward_backward(const StepPlan& plan) {
 std::optional<StageFigures> ContrastiveStage::evaluate(std::int64_t epoch, bool last) {
   const std::int64_t every = config_.integer("contrastive.eval_every");
   if (val_.empty() || !(last || (every > 0 && (epoch + 1) % every == 0))) return {};
-  const ClipViews views{.loader = val_loader_, .batch = config_.integer("contrastive.batch")};
+  const ClipViews views{.loader = val_loader_, .config = config_, .batch = config_.integer("contrastive.batch")};
   const std::vector<std::int32_t> targets = select(labels_, val_);
   const Value class_texts = encode_text(ctx_, model_, class_texts_);
   std::vector<float> scores;
