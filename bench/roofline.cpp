@@ -13,11 +13,13 @@ namespace {
 
 constexpr double kWidth = 860, kHeight = 520;
 constexpr double kLeft = 74, kRight = 20, kTop = 44, kBottom = 52;
+constexpr std::size_t kColours = 6;
 constexpr const char* kStyle =
     "text{font:12px "
     "system-ui,sans-serif;fill:#1c2128}.soft{fill:#5b6470}.title{font-size:15px;font-weight:600}"
-    ".grid{stroke:#dfe2e6}.roof{stroke:#5b6470;stroke-width:1.6;fill:none}.memory{stroke-dasharray:6 3}"
-    "circle{fill-opacity:.75}.s0{fill:#2459c9}.s1{fill:#c2410c}.s2{fill:#0f7b56}.s3{fill:#86198f}"
+    ".grid{stroke:#dfe2e6}.roof{stroke:#5b6470;stroke-width:1.6;fill:none}"
+    "circle{fill-opacity:.75}.s0{fill:#2459c9}.s1{fill:#c2410c}.s2{fill:#0f7b56}.s3{fill:#86198f}.s4{fill:#"
+    "b45309}.s5{fill:#0e7490}"
     ".peer{fill:none;stroke:#5b6470}.end{text-anchor:end}.middle{text-anchor:middle}";
 
 // Both axes are logarithmic; ends are powers of ten.
@@ -137,15 +139,20 @@ std::string roofline_svg(const std::string& title, const std::vector<Result>& re
       if (!r.ours || r.flops <= 0) continue;
       auto at = std::find(directions.begin(), directions.end(), r.direction);
       if (at == directions.end()) at = directions.insert(at, r.direction);
-      add_dot(page, axes, r, peaks, fmt::format("s{}", (at - directions.begin()) % 4));
+      add_dot(page, axes, r, peaks,
+              fmt::format("s{}", static_cast<std::size_t>(at - directions.begin()) % kColours));
     }
-    for (std::size_t i = 0; i < directions.size() && i < 4; ++i) {
+    std::vector<std::pair<std::string, std::string>> legend;
+    for (std::size_t i = 0; i < std::min(directions.size(), kColours); ++i)
+      legend.emplace_back(fmt::format("s{}", i), directions[i]);
+    if (std::any_of(results.begin(), results.end(), [](const Result& r) { return r.peer.has_value(); }))
+      legend.emplace_back("peer", "another library");
+    for (std::size_t i = 0; i < legend.size(); ++i) {
       const double y = kTop + 16 + 18 * static_cast<double>(i);
-      page.add_empty("circle", {{"class", fmt::format("s{}", i)},
-                                {"cx", coordinate(kLeft + 14)},
-                                {"cy", coordinate(y)},
-                                {"r", "4"}});
-      page.add("text", {{"x", coordinate(kLeft + 26)}, {"y", coordinate(y + 4)}}, directions[i]);
+      page.add_empty(
+          "circle",
+          {{"class", legend[i].first}, {"cx", coordinate(kLeft + 14)}, {"cy", coordinate(y)}, {"r", "4"}});
+      page.add("text", {{"x", coordinate(kLeft + 26)}, {"y", coordinate(y + 4)}}, legend[i].second);
     }
   }
   return page.str();

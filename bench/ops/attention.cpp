@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "bench/ops/operations.h"
+#include "bench/peers/peers.h"
 
 namespace mg {
 
@@ -36,9 +37,11 @@ Job make_job(Bench& bench, const AttentionLayer& t) {
       2.0 * static_cast<double>(t.batch * t.heads * t.dim) * static_cast<double>(t.queries * t.keys);
   const double moved = 2 * q.bytes() + 2 * k.bytes() + lse.bytes();
   Job job{t.name, fmt::format("{}x{} of {}x{}", t.heads, t.dim, t.queries, t.keys), t.uses, {}};
-  job.runs.push_back({"forward", Unit::matrix, 2 * product, moved, [=, held = std::vector{q, k, v}] {
+  job.runs.push_back({"forward", Unit::matrix, 2 * product, moved,
+                      [=, held = std::vector{q, k, v}] {
                         b->run([&](auto& s) { attention_forward({problem, y.view(), lse.f32()}, s); });
-                      }});
+                      },
+                      attention_peer(bench, {t.batch, t.heads, t.queries, t.keys, t.dim})});
   job.runs.push_back(
       {"backward", Unit::matrix, 5 * product, 2 * moved, [=, held = std::vector{q, k, v}] {
          b->run([&](auto& s) {

@@ -249,7 +249,7 @@ Peer cudnn_conv(Bench& bench, const ConvLayer& layer, Direction direction) {
 Peer cudnn_batch_norm(Bench& bench, std::int64_t rows, std::int64_t channels, Direction direction) {
   if (bench.counting) return {};
   auto norm = std::make_shared<BatchNorm>(bench, rows, channels);
-  if (direction == Direction::forward) return {"cuDNN", [norm] { norm->forward(); }};
+  if (direction == Direction::forward) return {"cuDNN with statistics", [norm] { norm->forward(); }};
   return {"cuDNN", [norm] { norm->backward(); }};
 }
 
