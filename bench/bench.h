@@ -53,8 +53,9 @@ class Array {
   T* as() const {
     return static_cast<T*>(memory_.get());
   }
-  // Without the padding of rows: what an operation has to move.
+  // What an operation has to read, and what it has to write: padding too.
   double bytes() const { return static_cast<double>(shape_.count() * size_of(dtype_)); }
+  double written() const { return static_cast<double>(shape_.rows() * pitch_ * size_of(dtype_)); }
   const Shape& shape() const { return shape_; }
 
  private:

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -69,11 +70,16 @@ Counts counts_of(const std::vector<Launch>& launches) {
   Counts c;
   for (const Launch& l : launches) {
     ++c.launches;
-    c.l1_bytes += l.count("globalLoadBytes") + l.count("globalStoreBytes") + l.count("cpAsyncBytes");
     c.requests += l.count("globalLoadRequests") + l.count("globalStoreRequests") + l.count("cpAsyncRequests");
-    c.sectors += l.count("globalLoadSectors") + l.count("globalStoreSectors") + l.count("cpAsyncSectors");
+    const double sectors =
+        l.count("globalLoadSectors") + l.count("globalStoreSectors") + l.count("cpAsyncSectors");
+    c.sectors += sectors;
     c.least_sectors +=
         l.count("globalLoadIdealSectors") + l.count("globalStoreIdealSectors") + l.count("cpAsyncBytes") / 32;
+    // Bytes count for each lane, also where many ask for one address; sectors count whole, also where part is
+    // asked for.
+    const double bytes = l.count("globalLoadBytes") + l.count("globalStoreBytes") + l.count("cpAsyncBytes");
+    c.l1_bytes += std::min(bytes, 32 * sectors);
     c.wavefronts += l.count("sharedLoadWavefronts") + l.count("sharedStoreWavefronts");
     c.least_wavefronts += l.count("sharedLoadIdeal") + l.count("sharedStoreIdeal");
     c.tensor_flops += l.count("mmaFlops");

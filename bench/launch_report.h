@@ -37,7 +37,7 @@ class LaunchReport {
 // What is counted of all launches of a run.
 struct Counts {
   std::int64_t launches = 0;
-  double l1_bytes = 0;  // asked for by global loads, stores and asynchronous copies
+  double l1_bytes = 0;  // asked for; what many lanes ask for at one address counts once
   double sectors = 0, least_sectors = 0, requests = 0;  // of 32 bytes
   double wavefronts = 0, least_wavefronts = 0;          // of shared memory
   double tensor_flops = 0, vector_flops = 0;

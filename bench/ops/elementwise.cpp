@@ -25,13 +25,14 @@ Job elementwise_job(Bench& bench, const std::string& name, std::int64_t rows, st
   const Array factor = parameter(bench, {channels});
   const DropoutMask mask{.p = 0.1F, .key = {1, 0, 1}, .rows_per_sample = kTokens};
   Bench* b = &bench;
-  const double count = static_cast<double>(rows * channels), two = 2 * x.bytes(), three = 3 * x.bytes();
+  const double count = static_cast<double>(rows * channels), two = x.bytes() + y.written(),
+               three = x.bytes() + two;
   Job job{name, row_text(rows, channels), 1, {}};
   const auto add = [&](const char* direction, double flops, double bytes, auto work) {
     job.runs.push_back({direction, Unit::vector, flops, bytes, [b, work] { b->run(work); }});
   };
   add("add", count, three, [=](auto& s) { add_forward({y.view(), x.view(), dy.view()}, s); });
-  add("cast", 0, x.bytes() + f32.bytes(), [=](auto& s) { scale_forward({y.view(), f32.view(), 1}, s); });
+  add("cast", 0, f32.bytes() + y.written(), [=](auto& s) { scale_forward({y.view(), f32.view(), 1}, s); });
   add("relu", count, two, [=](auto& s) { activation_forward({y.view(), x.view(), Activation::relu}, s); });
   add("gelu", 20 * count, two, [=](auto& s) {
     activation_forward({y.view(), x.view(), Activation::gelu}, s);
@@ -43,7 +44,7 @@ Job elementwise_job(Bench& bench, const std::string& name, std::int64_t rows, st
   add("scale channels", count, two, [=](auto& s) {
     scale_channels_forward({y.view(), x.view(), factor.f32()}, s);
   });
-  add("factor's gradient", 2 * count, two, [=](auto& s) {
+  add("factor's gradient", 2 * count, 2 * x.bytes(), [=](auto& s) {
     scale_channels_backward_factor({factor.f32(), dy.view(), x.view()}, s);
   });
   return job;
@@ -73,7 +74,7 @@ Job gather_rows_job(Bench& bench, std::int64_t count, std::int64_t vocabulary, s
   const Array table = parameter(bench, {vocabulary, channels}), dtable = parameter(bench, table.shape());
   const Array y = parameter(bench, {count, channels}), dy = parameter(bench, y.shape());
   Bench* b = &bench;
-  const double moved = static_cast<double>(segments * channels * 4) + y.bytes() + at.bytes();
+  const double moved = 2 * y.bytes() + at.bytes();  // a row that occurs twice is asked for twice
   Job job{"tokens", row_text(count, channels), 1, {}};
   job.runs.push_back(
       {"forward", Unit::vector, 0, moved, [=] {
@@ -147,7 +148,7 @@ Job cross_entropy_job(Bench& bench, std::int64_t rows, std::int64_t classes) {
                         });
                       }});
   job.runs.push_back(
-      {"backward", Unit::vector, 20 * count, moved + dlogits.bytes(), [=] {
+      {"backward", Unit::vector, 20 * count, moved + dlogits.written(), [=] {
          b->run([&](auto& s) {
            cross_entropy_backward({dlogits.view(), logits.view(), targets.view(), lse.f32(), dloss.f32()}, s);
          });

@@ -39,7 +39,7 @@ Job batch_norm_job(Bench& bench, const std::string& name, std::int64_t rows, std
                                                 s);
                         });
                       }});
-  job.runs.push_back({"forward", Unit::vector, 2 * count, x.bytes() + y.bytes() + extra,
+  job.runs.push_back({"forward", Unit::vector, 2 * count, x.bytes() + y.written() + extra,
                       [=] {
                         b->run([&](auto& s) {
                           batch_norm_forward({.y = y.view(),
@@ -56,7 +56,8 @@ Job batch_norm_job(Bench& bench, const std::string& name, std::int64_t rows, std
                       },
                       batch_norm_peer(bench, rows, channels, Direction::forward)});
   // Two passes, since no chip holds the rows: both read dy, x and y, the second one writes.
-  job.runs.push_back({"backward", Unit::vector, 8 * count, 7 * x.bytes() + extra,
+  job.runs.push_back({"backward", Unit::vector, 8 * count,
+                      6 * x.bytes() + dx.written() + (residual ? dr.written() : 0),
                       [=] {
                         b->run([&](auto& s) {
                           batch_norm_backward({.dx = dx.view(),
@@ -140,7 +141,7 @@ std::vector<MakeJob> batch_norm_jobs(Bench& bench) {
 }
 
 std::vector<MakeJob> layer_norm_jobs(Bench& bench) {
-  const std::int64_t rows = bench.counting ? 1024 : captions(bench) * kTokens;
+  const std::int64_t rows = bench.counting ? 4096 : captions(bench) * kTokens;
   return {[&bench, rows] { return layer_norm_job(bench, rows, 768); }};
 }
 

@@ -54,7 +54,7 @@ Job adamw_job(Bench& bench) {
   const std::int64_t begin[1] = {0};
   const auto add = [&](const Shape& shape, double decay) {
     const Shape s =
-        bench.counting ? Shape{std::min<std::int64_t>(shape.count(), 4096)} : Shape{shape.count()};
+        bench.counting ? Shape{std::min<std::int64_t>(shape.count(), 32768)} : Shape{shape.count()};
     Owned o{parameter(bench, s), parameter(bench, s, Array::Fill::zeros),
             parameter(bench, s, Array::Fill::ones), parameter(bench, s), Array(bench, begin, sizeof begin)};
     tensors.push_back({o.weight.f32(), o.first.f32(), o.second.f32(), o.grad.f32(),
