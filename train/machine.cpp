@@ -100,6 +100,7 @@ Batch InputBatches::next() {
 }
 
 // The network's input of frames as they are stored.
+#if defined(MG_CUDA)
 Tensor InputBatches::input_of(const Tensor& stored, const std::vector<FrameView>& views) const {
   const Tensor held = ctx_.upload_bytes(std::as_bytes(std::span(views)));
   Tensor y = ctx_.empty({stored.dim(0), stored.dim(1), input_.height, input_.width, 3}, Layout::pitched,
@@ -114,10 +115,13 @@ Tensor InputBatches::input_of(const Tensor& stored, const std::vector<FrameView>
     args.scale[c] = 1 / (input_.divisor * input_.stddev[c]);
     args.shift[c] = -input_.mean[c] / input_.stddev[c];
   }
-#if defined(MG_CUDA)
   frame_input(args, std::get<CudaStream>(ctx_.stream));
-#endif
   return y;
 }
+#else
+Tensor InputBatches::input_of(const Tensor&, const std::vector<FrameView>&) const {
+  throw Error(ExitCode::failure, "stored frames are for a GPU, and this program was built without CUDA");
+}
+#endif
 
 }  // namespace mg

@@ -4,6 +4,7 @@
 #include "kernels/conv3d.h"
 
 #include "kernels/cuda/gather_matmul.cuh"
+#include "kernels/cuda/vendor.h"
 
 namespace mg {
 
@@ -91,6 +92,7 @@ void backward_data_matmul(CudaStream& stream, const BackwardDataMatmul& job, con
 
 void conv3d_backward_data(const Conv3dBackwardData& args, CudaStream& stream) {
   using namespace cuda;
+  if (stream.vendor() && vendor_conv3d_backward_data(args, stream)) return;
   const DType type = args.dy.dtype;
   const int chunk = chunk_of(type);
   BackwardDataMatmul job;

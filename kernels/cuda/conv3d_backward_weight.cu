@@ -4,6 +4,7 @@
 #include "kernels/conv3d.h"
 
 #include "kernels/cuda/gather_matmul.cuh"
+#include "kernels/cuda/vendor.h"
 
 namespace mg {
 
@@ -171,6 +172,7 @@ void backward_weight_matmul(CudaStream& stream, const BackwardWeightMatmul& job,
 
 void conv3d_backward_weight(const Conv3dBackwardWeight& args, CudaStream& stream) {
   using namespace cuda;
+  if (stream.vendor() && vendor_conv3d_backward_weight(args, stream)) return;
   const DType type = args.x.dtype;
   BackwardWeightMatmul job;
   const std::int64_t taps = args.dw.shape[2] * args.dw.shape[3] * args.dw.shape[4];

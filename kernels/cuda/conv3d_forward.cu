@@ -3,6 +3,7 @@
 #include "kernels/conv3d.h"
 
 #include "kernels/cuda/gather_matmul.cuh"
+#include "kernels/cuda/vendor.h"
 
 namespace mg {
 
@@ -131,6 +132,7 @@ void forward_matmul(CudaStream& stream, const ForwardMatmul& job, const View& y,
 
 void conv3d_forward(const Conv3dForward& args, CudaStream& stream) {
   using namespace cuda;
+  if (stream.vendor() && vendor_conv3d_forward(args, stream)) return;
   const DType type = args.x.dtype;
   const std::int64_t taps = args.w.shape[2] * args.w.shape[3] * args.w.shape[4];
   ForwardMatmul job;

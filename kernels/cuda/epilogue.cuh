@@ -28,6 +28,7 @@ struct TileOutput {
   bool relu = false;
   DropoutMask dropout = {};
   float keep = 1;            // 1 / (1 - p)
+  bool plain = false;        // the results as they are, in aligned quads
   float* moments = nullptr;  // [row tiles][kMoments][channels]
 };
 
@@ -63,6 +64,8 @@ TileOutput<Elem> tile_output(const View& y, const Epilogue& epilogue = {}, const
     out.dropout = epilogue.dropout;
     out.keep = 1.0f / (1.0f - epilogue.dropout.p);
   }
+  out.plain = out.vectors && !pre && !epilogue.residual && epilogue.bias == nullptr &&
+              epilogue.activation == Activation::none && !epilogue.relu && epilogue.dropout.p == 0;
   return out;
 }
 
@@ -191,14 +194,27 @@ __device__ __forceinline__ void store_tile(const TileOutput<Elem>& out, float* s
     float bias[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) bias[j] = out.bias != nullptr && j < count ? __ldg(out.bias + n + j) : 0.0f;
-    for (int r = strand; r < valid_rows; r += kStrands) {
-      const int to = rows.destination[r];
-      const float4 raw = *reinterpret_cast<const float4*>(stage + r * kStagePitch<kTileN> + quad * 4);
-      float v[4] = {raw.x, raw.y, raw.z, raw.w};
-      finish_quad(out, v, bias, to, n, count);
-      store_quad(out.y + static_cast<std::int64_t>(to) * out.pitch + n, v, out.vectors,
-                 min(4, out.columns - n));
-      if (out.moments != nullptr) moments.add(v);
+    auto sweep = [&](auto finish) {
+#pragma unroll 2
+      for (int r = strand; r < valid_rows; r += kStrands) {
+        const int to = rows.destination[r];
+        const float4 raw = *reinterpret_cast<const float4*>(stage + r * kStagePitch<kTileN> + quad * 4);
+        float v[4] = {raw.x, raw.y, raw.z, raw.w};
+        finish(v, to);
+        if (out.moments != nullptr) moments.add(v);
+      }
+    };
+    // Most products of a network end as they are: the general end takes as many instructions as a short sum.
+    if (out.plain) {
+      sweep([&](float(&v)[4], int to) {
+        store_quad(out.y + static_cast<std::int64_t>(to) * out.pitch + n, v, true, 4);
+      });
+    } else {
+      sweep([&](float(&v)[4], int to) {
+        finish_quad(out, v, bias, to, n, count);
+        store_quad(out.y + static_cast<std::int64_t>(to) * out.pitch + n, v, out.vectors,
+                   min(4, out.columns - n));
+      });
     }
   }
   if (out.moments == nullptr) return;  // the same for all threads

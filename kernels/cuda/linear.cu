@@ -2,7 +2,7 @@
 #include "kernels/linear.h"
 
 #include "kernels/cuda/gather_matmul.cuh"
-#include "kernels/cuda/vendor.cuh"
+#include "kernels/cuda/vendor.h"
 
 namespace mg {
 

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "kernels/cuda/gather_matmul.cuh"
-#include "kernels/cuda/vendor.cuh"
+#include "kernels/cuda/vendor.h"
 
 namespace mg::cuda {
 

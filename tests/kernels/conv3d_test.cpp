@@ -1,5 +1,6 @@
 #include <type_traits>
 
+#include "kernels/cuda/vendor.h"
 #include "op_cases/conv3d_cases.h"
 #include "reference.h"
 #include "tensor_cores.h"
@@ -169,6 +170,38 @@ TEST_CASE("convolution in tf32 is that of operands rounded to 11 bits") {
     run.check(test, exact, naive, true);
   }
 }
+
+// Where there is a GPU, cuDNN works; elsewhere it gives up and our kernels do: with the same result.
+TEST_CASE("convolution on a stream that asks for the vendor's library") {
+  if (!on_cuda()) return;
+  const Conv3dCase test{"", {1, 2, 9, 8, 32}, 48, spatial(3, 1)};
+  const Operands in(test, DType::f32, 1);
+  const Reference<double> exact(test, in.x, in.w, in.dy);
+  const Reference<float> naive(test, in.x, in.w, in.dy);
+  CudaStream stream;
+  stream.set_vendor(true);
+  Run(test, in, stream).check(test, exact, naive);
+}
+
+#if defined(MG_CUDNN)
+TEST_CASE("cuDNN takes our descriptions of convolutions, which it checks without a GPU") {
+  if (!on_cuda()) return;
+  int described = 0;
+  for (const Conv3dCase& test : conv3d_cases()) {
+    CAPTURE(test.name);
+    for (const DType type : {DType::f32, DType::bf16}) {
+      const ConstView x(nullptr, type, test.x,
+                        test.x_pitch > 0 ? test.x_pitch : round_up(test.x[4], kChannelAlign));
+      const ConstView y(nullptr, type, test.y(), round_up(test.outputs, kChannelAlign));
+      const std::optional<bool> taken = cuda::vendor_describes(x, y, test.geometry);
+      if (!taken) continue;
+      CHECK(*taken);
+      ++described;
+    }
+  }
+  MESSAGE(described, " convolutions described");
+}
+#endif
 #endif
 
 TEST_CASE("convolution's input transform and epilogue") {
