@@ -141,10 +141,11 @@ void ClipLoader::State::store_sample(Job& job, std::size_t i) const {
                         Layout::dense, DType::u8);
   });
   expect(frames.height == job.frames.dim(2) && frames.width == job.frames.dim(3),
-         "loader: stored frames of {}x{} among those of {}x{}", frames.height, frames.width, job.frames.dim(2),
-         job.frames.dim(3));
+         "loader: stored frames of {}x{} among those of {}x{}", frames.height, frames.width,
+         job.frames.dim(2), job.frames.dim(3));
   std::copy(frames.rgb.begin(), frames.rgb.end(), job.frames.as<std::uint8_t>() + i * frames.rgb.size());
-  job.views[i] = {v.crop.top, v.crop.left, v.crop.height, v.crop.width, v.flip ? 1 : 0, v.brightness, v.contrast};
+  job.views[i] = {v.crop.top,     v.crop.left,  v.crop.height, v.crop.width,
+                  v.flip ? 1 : 0, v.brightness, v.contrast};
 }
 
 void ClipLoader::State::make_sample(Job& job, std::size_t i, Scratch& scratch) {

@@ -70,7 +70,8 @@ struct BatchRequest {
 enum class BatchForm {
   pitched,  // the network's input, fp32, as kernels read it
   dense,    // the same without the padding, for a device that adds it
-  stored,   // frames as they are stored, for a device that makes the input of them: a quarter of the bytes or less
+  stored,   // frames as they are stored, for a device that makes the input of them: a quarter of the bytes or
+            // less
 };
 
 struct Batch {
@@ -84,8 +85,9 @@ bool takes_stored_frames(const InputSpec& input);
 
 class ClipLoader {
  public:
-  // allocator must be usable from several threads and outlive the loader, as must source. The form stored needs a source
-  // that is uniform() and an input of takes_stored_frames(); a request with partners is made dense then.
+  // allocator must be usable from several threads and outlive the loader, as must source. The form stored
+  // needs a source that is uniform() and an input of takes_stored_frames(); a request with partners is made
+  // dense then.
   ClipLoader(const FrameSource& source, const InputSpec& input, const Augmentation& augmentation, int threads,
              Allocator& allocator, BatchForm form = BatchForm::pitched);
   ~ClipLoader();

@@ -81,8 +81,8 @@ std::shared_ptr<void> Arena::allocate(std::size_t bytes) {
   if (blocks.empty()) {
     block = pool_->new_block(size);
     if (block == nullptr) {
-      throw Error(ExitCode::out_of_memory, "out of {}memory: {} bytes wanted, {} in use", device_ ? "GPU " : "", bytes,
-                  pool_->statistics.bytes_in_use);
+      throw Error(ExitCode::out_of_memory, "out of {}memory: {} bytes wanted, {} in use",
+                  device_ ? "GPU " : "", bytes, pool_->statistics.bytes_in_use);
     }
   } else {
     block = blocks.back();

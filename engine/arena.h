@@ -1,8 +1,8 @@
 // Memory that is reused step after step: freed blocks are kept by size and handed out again, so that after
 // the first step training asks the system for nothing. Large blocks are aligned to 2 MiB and ask for huge
 // pages (page faults cost more than half of a CPU training step otherwise). Tensors keep the arena's pool
-// alive, so they may outlive the Arena. On a device a block may be handed out again while kernels that use it are
-// still to run: what uses it next comes after them in the same stream.
+// alive, so they may outlive the Arena. On a device a block may be handed out again while kernels that use it
+// are still to run: what uses it next comes after them in the same stream.
 #pragma once
 
 #include <cstdint>

@@ -28,7 +28,8 @@ Arena host_memory(const Stream& stream) {
 
 }  // namespace
 
-Context::Context(Stream s) : stream(std::move(s)), arena(kernel_memory(stream)), staging(host_memory(stream)) {}
+Context::Context(Stream s)
+    : stream(std::move(s)), arena(kernel_memory(stream)), staging(host_memory(stream)) {}
 
 Context Context::planning(DType activations) {
   Context plan(CpuStream(1), Arena(planned_memory()), Arena());

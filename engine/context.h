@@ -38,8 +38,8 @@ class Late {
 class Context {
  public:
   explicit Context(Stream s);
-  // Runs nothing and has no memory, but hands out addresses and counts bytes: for finding out what a step of this
-  // network, batch and precision needs. arena.statistics() has the answer.
+  // Runs nothing and has no memory, but hands out addresses and counts bytes: for finding out what a step of
+  // this network, batch and precision needs. arena.statistics() has the answer.
   static Context planning(DType activations);
 
   Tensor empty(Shape shape, Layout layout = Layout::pitched, DType dtype = DType::f32) {
@@ -86,7 +86,8 @@ class Context {
   Stream stream;
   Arena arena;    // where kernels look
   Arena staging;  // the host's, from which a device copies fast
-  // What activations and their gradients are held in, f32 or bf16. Parameters, statistics, losses and sums stay f32.
+  // What activations and their gradients are held in, f32 or bf16. Parameters, statistics, losses and sums
+  // stay f32.
   DType activations = DType::f32;
   Tape* tape = nullptr;   // null: nothing is recorded (inference, frozen parts)
   bool training = false;  // dropout and batch statistics on

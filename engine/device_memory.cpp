@@ -59,7 +59,8 @@ class CudaMemory : public DeviceMemory {
     };
   }
   std::function<const void*()> read_later(const void* device, std::size_t bytes) override {
-    return [stream = stream_, read = stream_.read_later(device, bytes)]() mutable { return stream.wait(*read); };
+    return
+        [stream = stream_, read = stream_.read_later(device, bytes)]() mutable { return stream.wait(*read); };
   }
 
  private:

@@ -67,7 +67,8 @@ Value BatchNorm::normalize(Context& ctx, const Value& x, bool relu, const Value&
                     residual);
 }
 
-Value BatchNorm::forward(Context& ctx, Conv3d& convolution, const Value& x, bool relu, const Value& residual) {
+Value BatchNorm::forward(Context& ctx, Conv3d& convolution, const Value& x, bool relu,
+                         const Value& residual) {
   if (!uses_batch(ctx)) return forward(ctx, convolution.forward(ctx, x), relu, residual);
   const Shape per_channel = running_mean_.shape();
   Tensor mean = ctx.empty(per_channel, Layout::dense), variance = ctx.empty(per_channel, Layout::dense);

@@ -50,7 +50,8 @@ class BatchNorm : public Module {
   // x [..., channels] -> relu?(normalised x + residual); residual is empty or shaped like x.
   Value forward(Context& ctx, const Value& x, bool relu = false, const Value& residual = {});
   // The same of a convolution's output, whose statistics are taken while it is written.
-  Value forward(Context& ctx, Conv3d& convolution, const Value& x, bool relu = false, const Value& residual = {});
+  Value forward(Context& ctx, Conv3d& convolution, const Value& x, bool relu = false,
+                const Value& residual = {});
 
  private:
   bool uses_batch(const Context& ctx) const { return ctx.training && !frozen(); }

@@ -62,7 +62,8 @@ std::vector<NamedTensor> named_tensors(AdamW& optimizer) {
 TensorMap to_tensor_map(const std::vector<NamedTensor>& tensors) {
   TensorMap map;
   for (const NamedTensor& t : tensors) {
-    expect(map.emplace(t.name, t.tensor->to_host()).second, "to_tensor_map: two tensors are named {}", t.name);
+    expect(map.emplace(t.name, t.tensor->to_host()).second, "to_tensor_map: two tensors are named {}",
+           t.name);
   }
   return map;
 }

@@ -64,8 +64,8 @@ class Module {
   void set_frozen(bool frozen);
   bool frozen() const { return frozen_; }
   std::int64_t parameter_count();
-  // Parameters and fp32 buffers go to where the context's kernels look (counters stay with the host). Before an optimizer
-  // is made, and before anything runs.
+  // Parameters and fp32 buffers go to where the context's kernels look (counters stay with the host). Before
+  // an optimizer is made, and before anything runs.
   void move_to(const Context& ctx);
 
  protected:

@@ -1,7 +1,8 @@
 // The differentiable operations. Each checks its arguments, runs its kernel on the context's stream and, when
 // an input needs a gradient, records one node. Shapes are in storage order, last dimension = channels; "rows"
-// are all other dimensions. Activations are f32 or bf16, and an output is of its input's type unless said otherwise;
-// parameters are f32. Every operation throws mg::Error naming itself, what it expected and what came.
+// are all other dimensions. Activations are f32 or bf16, and an output is of its input's type unless said
+// otherwise; parameters are f32. Every operation throws mg::Error naming itself, what it expected and what
+// came.
 #pragma once
 
 #include <span>
@@ -30,7 +31,8 @@ struct BatchNormOptions {
   bool batch_statistics =
       false;  // normalise by the batch (training) or by the running statistics (evaluation, frozen)
   bool relu = false;
-  Tensor mean = {}, variance = {};  // the batch's [C], when known already: the running ones are not updated then
+  Tensor mean = {},
+         variance = {};  // the batch's [C], when known already: the running ones are not updated then
 };
 // x [...,C]; weight, bias [C]; residual empty or like x -> relu?(weight * normalised(x) + bias + residual).
 // Ioffe and Szegedy 2015.
@@ -60,8 +62,9 @@ struct AttentionOptions {
 // cross.
 Value attention(Context&, const Value& q, const Value& k, const Value& v, const AttentionOptions&);
 
-// out[i] = x[indices[i]], rows of x [..., C], in the context's type of activations; leading * C is the output's shape. Embedding lookup, CLS token,
-// broadcasting of rows. The gradient sums over equal indices in a fixed order.
+// out[i] = x[indices[i]], rows of x [..., C], in the context's type of activations; leading * C is the
+// output's shape. Embedding lookup, CLS token, broadcasting of rows. The gradient sums over equal indices in
+// a fixed order.
 Value gather_rows(Context&, const Value& x, std::span<const std::int32_t> indices, Shape out_shape);
 
 // Zeroes elements with probability p and scales the rest by 1/(1-p), when the context is training. The first
@@ -88,11 +91,10 @@ struct ContrastiveOptions {
 };
 // The symmetric KL contrastive loss over clip-text similarity (paper eq. 5-7; the target as in the authors'
 // KLLoss). v [B,D]; t [K,D], or [B,K,D] when texts are prompted by each clip; both already normalised as
-// wanted. S[i,k] = v_i . t_k / temperature. positives [B,K] in [0,1], in the host's memory: how much text k belongs to
-// clip i.
-// counts [K]: how many of the B pairs carry text k (sum = B); a text encoded once stands for all of them.
-// Loss = 1/2 (mean_i KL(target_i || softmax_j S_i) + mean_j KL(target_j || softmax_i S_j)) over the B x B
-// pairs. -> scalar [1].
+// wanted. S[i,k] = v_i . t_k / temperature. positives [B,K] in [0,1], in the host's memory: how much text k
+// belongs to clip i. counts [K]: how many of the B pairs carry text k (sum = B); a text encoded once stands
+// for all of them. Loss = 1/2 (mean_i KL(target_i || softmax_j S_i) + mean_j KL(target_j || softmax_i S_j))
+// over the B x B pairs. -> scalar [1].
 Value contrastive_loss(Context&, const Value& v, const Value& t, const Tensor& positives,
                        std::span<const std::int32_t> counts, const ContrastiveOptions&);
 

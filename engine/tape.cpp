@@ -71,7 +71,8 @@ void Tape::backward(Context& context, const Value& output, Tensor doutput) {
   expect(output.needs_grad(), "backward: the output depends on nothing that needs a gradient");
   used_ = true;
   if (!doutput) {
-    Tensor ones = Tensor::zeros(context.staging, output.shape(), output.data.dense() ? Layout::dense : Layout::pitched);
+    Tensor ones =
+        Tensor::zeros(context.staging, output.shape(), output.data.dense() ? Layout::dense : Layout::pitched);
     for (std::int64_t r = 0; r < ones.rows(); ++r) {
       std::fill_n(ones.f32() + r * ones.pitch(), ones.channels(), 1.0f);
     }

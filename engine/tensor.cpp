@@ -112,7 +112,8 @@ float* Tensor::f32() {
   return as<float>();
 }
 void Tensor::check_host() const {
-  if (device_) throw Error(ExitCode::failure, "tensor {}: the host looked at a GPU's memory", to_string(shape_));
+  if (device_)
+    throw Error(ExitCode::failure, "tensor {}: the host looked at a GPU's memory", to_string(shape_));
 }
 const float* Tensor::f32() const { return const_cast<Tensor*>(this)->f32(); }
 
@@ -166,8 +167,8 @@ std::vector<float> to_vector(const Tensor& tensor) {
 
 void Tensor::take(const Tensor& host) {
   expect(host.shape() == shape_ && host.dtype() == dtype_ && host.pitch() == pitch_ && !host.device(),
-         "tensor {} {}: cannot take the values of {} {}", to_string(dtype_), to_string(shape_), to_string(host.dtype()),
-         to_string(host.shape()));
+         "tensor {} {}: cannot take the values of {} {}", to_string(dtype_), to_string(shape_),
+         to_string(host.dtype()), to_string(host.shape()));
   if (device_) {
     device_->upload(storage_.get(), host.storage_.get(), bytes());
   } else {

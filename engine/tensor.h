@@ -37,8 +37,8 @@ std::unique_ptr<Allocator> device_allocator(std::shared_ptr<DeviceMemory> device
 class Tensor {
  public:
   Tensor() = default;
-  // Uninitialised but for the padding of a pitched tensor, which is zero; on a device the padding is zero once a
-  // kernel has written the tensor.
+  // Uninitialised but for the padding of a pitched tensor, which is zero; on a device the padding is zero
+  // once a kernel has written the tensor.
   Tensor(Allocator& allocator, Shape shape, Layout layout = Layout::pitched, DType dtype = DType::f32);
   static Tensor zeros(Allocator& allocator, Shape shape, Layout layout = Layout::pitched,
                       DType dtype = DType::f32);
@@ -90,7 +90,8 @@ class Tensor {
   // The same storage under another shape with the same last dimension and count.
   Tensor reshaped(Shape shape) const;
   void fill_zero();
-  // The same values in the other memory (null: the host's); itself when it is there already. To the host it waits.
+  // The same values in the other memory (null: the host's); itself when it is there already. To the host it
+  // waits.
   Tensor moved_to(const std::shared_ptr<DeviceMemory>& device) const;
   Tensor to_host() const { return moved_to(nullptr); }
   // Takes the values of a host tensor of the same shape, type and pitch.

@@ -1,5 +1,5 @@
-// AdamW (Loshchilov and Hutter, ICLR 2019) in PyTorch's order of operations, over all tensors of a model, with
-// clipping by the global norm (Pascanu et al. 2013). Dense fp32 arrays.
+// AdamW (Loshchilov and Hutter, ICLR 2019) in PyTorch's order of operations, over all tensors of a model,
+// with clipping by the global norm (Pascanu et al. 2013). Dense fp32 arrays.
 #pragma once
 
 #include <span>
@@ -22,8 +22,9 @@ struct AdamWOutcome {
   std::int64_t skipped;
 };
 
-// w -= lr * weight_decay * w; m, v updated; w -= lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps), with
-// t = *steps + 1. Gradients are first multiplied by max_norm / (norm + 1e-6) when their norm is above it.
+// w -= lr * weight_decay * w; m, v updated; w -= lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps),
+// with t = *steps + 1. Gradients are first multiplied by max_norm / (norm + 1e-6) when their norm is above
+// it.
 struct AdamWStep {
   AdamWOutcome* outcome;  // in the stream's memory, like what the tensors point to
   std::span<const AdamWTensor> tensors;

@@ -1,7 +1,7 @@
 // A CUDA device and a stream on it: what CUDA kernels run on. It owns device memory for their workspaces and
 // tables, pinned staging for copies, and a second stream for copies beside the computation. Copies of a
-// CudaStream are the same stream. Nothing here waits for the device unless it says so, and each call that does
-// is counted.
+// CudaStream are the same stream. Nothing here waits for the device unless it says so, and each call that
+// does is counted.
 #pragma once
 
 #include <cstddef>
@@ -45,12 +45,13 @@ class CudaStream {
 
   const CudaDevice& device() const;
   std::size_t free_memory() const;  // bytes that the device could still give
-  void* handle() const;  // the cudaStream_t
+  void* handle() const;             // the cudaStream_t
 
   // Let fp32 products run on tensor cores with operands rounded to 10 bits (tf32). Off by default.
   void set_tf32(bool on);
   bool tf32() const;
-  // Matrix products and convolutions by the vendor's libraries instead of our kernels, where they can. Off by default.
+  // Matrix products and convolutions by the vendor's libraries instead of our kernels, where they can. Off by
+  // default.
   void set_vendor(bool on);
   bool vendor() const;
 
@@ -61,8 +62,8 @@ class CudaStream {
   // slot keeps buffers of one launcher apart.
   static constexpr int kWorkspaces = 8;
   void* workspace(int slot, std::size_t bytes);
-  // Device memory kept under key, filled once by fill(memory), which launches or uploads; the least recently used
-  // go when all together pass 256 MiB.
+  // Device memory kept under key, filled once by fill(memory), which launches or uploads; the least recently
+  // used go when all together pass 256 MiB.
   void* table(const std::string& key, std::size_t bytes, const std::function<void(void* memory)>& fill);
 
   // In the order of the stream; the host's bytes may be reused at once (they pass through pinned memory).
@@ -72,7 +73,8 @@ class CudaStream {
   void download(void* host, const void* device, std::size_t bytes);
   void synchronize();
 
-  // A few bytes on their way to the host, in the order of the stream: read late, and the wait is short or none.
+  // A few bytes on their way to the host, in the order of the stream: read late, and the wait is short or
+  // none.
   class Read;
   std::shared_ptr<Read> read_later(const void* device, std::size_t bytes);  // at most 256
   const void* wait(Read& read);
@@ -80,26 +82,26 @@ class CudaStream {
   // Host memory that the device copies from at full speed; null when there is none left to pin.
   static void* pin(std::size_t bytes);
   static void unpin(void* memory) noexcept;
-  // A copy from pinned memory on the second stream, beside what runs in this one. It starts when all that this
-  // stream was given so far is done (device may have been in use until then); what is launched here after
-  // use(transfer) waits for it. Keeps source alive until it is over.
+  // A copy from pinned memory on the second stream, beside what runs in this one. It starts when all that
+  // this stream was given so far is done (device may have been in use until then); what is launched here
+  // after use(transfer) waits for it. Keeps source alive until it is over.
   class Transfer;
   std::shared_ptr<Transfer> transfer(void* device, std::shared_ptr<void> source, std::size_t bytes);
   void use(Transfer& transfer);
 
-  // Calls so far that waited for the device: synchronize, download, allocate, release, and wait or upload that found it
-  // not ready.
+  // Calls so far that waited for the device: synchronize, download, allocate, release, and wait or upload
+  // that found it not ready.
   std::int64_t blocking_calls() const;
   std::int64_t launches() const;
-  // Writes what is put on the two streams to log, in order: "launch NAME", "copy", "record main 3", "wait side 3".
-  // Null: no more.
+  // Writes what is put on the two streams to log, in order: "launch NAME", "copy", "record main 3", "wait
+  // side 3". Null: no more.
   void trace(std::vector<std::string>* log);
 
   // For kernels/cuda: what a vendor's library keeps for this stream from one call to the next, null at first.
   static constexpr int kLibraries = 2;
   std::shared_ptr<void>& library(int slot);
-  // Times kernels from now on, by an event behind each: a time is that since the kernel before, so that what the
-  // device waited for the host is in it too. Costs some time itself.
+  // Times kernels from now on, by an event behind each: a time is that since the kernel before, so that what
+  // the device waited for the host is in it too. Costs some time itself.
   void time_launches(bool on);
   struct LaunchTime {
     std::string name;

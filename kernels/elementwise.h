@@ -14,7 +14,8 @@ struct AddForward {
   ConstView a, b;
 };
 
-// y = factor * x. y may have another pitch and element type: with factor 1 this is the cast and the repacking.
+// y = factor * x. y may have another pitch and element type: with factor 1 this is the cast and the
+// repacking.
 struct ScaleForward {
   View y;
   ConstView x;

@@ -21,8 +21,8 @@ struct InputTransform {
   bool relu = false;
 };
 
-// Which elements survive: element e of a sample (in dense order) is kept when lane e % 4 of draw(sample, e / 4)
-// is at least p as uniform01; the rest become 0, the kept are divided by 1 - p. Row r belongs to sample
+// Which elements survive: element e of a sample (in dense order) is kept when lane e % 4 of draw(sample, e /
+// 4) is at least p as uniform01; the rest become 0, the kept are divided by 1 - p. Row r belongs to sample
 // sample_offset + r / rows_per_sample.
 struct DropoutMask {
   float p = 0;

@@ -1,6 +1,6 @@
-// A stream runs kernels in order: CpuStream here, CudaStream in kernels/cuda_stream.h. CpuStream owns the worker threads, the instruction set that kernels
-// dispatch on, per-worker scratch memory, and tables that are costly to build per geometry (indirection
-// tables of convolutions).
+// A stream runs kernels in order: CpuStream here, CudaStream in kernels/cuda_stream.h. CpuStream owns the
+// worker threads, the instruction set that kernels dispatch on, per-worker scratch memory, and tables that
+// are costly to build per geometry (indirection tables of convolutions).
 #pragma once
 
 #include <cstddef>

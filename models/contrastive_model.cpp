@@ -77,7 +77,8 @@ Tensor ContrastiveModel::logits(Context& ctx, const Value& embedding, const Valu
     for (std::int64_t k = 0; k < count; ++k) {
       const float* text = t.data() + (prompted ? b * count + k : k) * vs[1];
       double dot = 0;
-      for (std::int64_t d = 0; d < vs[1]; ++d) dot += static_cast<double>(clip[d]) * static_cast<double>(text[d]);
+      for (std::int64_t d = 0; d < vs[1]; ++d)
+        dot += static_cast<double>(clip[d]) * static_cast<double>(text[d]);
       result.f32()[b * count + k] = static_cast<float>(dot / config_.temperature);
     }
   }

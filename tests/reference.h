@@ -46,9 +46,10 @@ class DeviceBytes {
 #endif
 };
 
-// Rows of channels at a pitch, with guard values before and after. Padding is zero in inputs, and must be zero
-// afterwards. The host sees fp32; a kernel sees the element type asked for, on its stream's device: what moves is
-// moved when the other side looks. With bf16, values are rounded as soon as they are set by randomize().
+// Rows of channels at a pitch, with guard values before and after. Padding is zero in inputs, and must be
+// zero afterwards. The host sees fp32; a kernel sees the element type asked for, on its stream's device: what
+// moves is moved when the other side looks. With bf16, values are rounded as soon as they are set by
+// randomize().
 class Buffer {
  public:
   explicit Buffer(Shape shape, std::int64_t pitch = 0, DType dtype = DType::f32)
@@ -110,8 +111,8 @@ class Buffer {
     }
     return *this;
   }
-  // Outputs start as garbage, padding too where a kernel must write it (on CUDA), so that what a kernel leaves
-  // out shows.
+  // Outputs start as garbage, padding too where a kernel must write it (on CUDA), so that what a kernel
+  // leaves out shows.
   Buffer& poison(bool padding = false) {
     for (std::int64_t i = 0; i < count(); ++i) (*this)[i] = 777.0f;
     for (std::int64_t r = 0; padding && r < shape_.rows(); ++r) {
@@ -173,7 +174,8 @@ class Buffer {
   char* move_to(CudaStream& stream) const {
     if (!device_ || !device_->is_of(stream)) {
       to_host();
-      device_ = std::make_shared<DeviceBytes>(stream, data_.size() * static_cast<std::size_t>(size_of(dtype_)));
+      device_ =
+          std::make_shared<DeviceBytes>(stream, data_.size() * static_cast<std::size_t>(size_of(dtype_)));
       host_newer_ = true;
     }
     if (host_newer_) {
@@ -189,7 +191,7 @@ class Buffer {
   std::int64_t pitch_;
   DType dtype_;
   mutable std::vector<float> data_;
-  mutable std::vector<char> typed_;              // what a CPU kernel sees, or what moves to and from the device
+  mutable std::vector<char> typed_;  // what a CPU kernel sees, or what moves to and from the device
   mutable std::shared_ptr<DeviceBytes> device_;  // null: kernels see typed_
   mutable bool host_newer_ = true, device_newer_ = false;
 };
@@ -214,9 +216,10 @@ class Held {
   std::shared_ptr<DeviceBytes> device_;
 };
 
-// got against the double reference; naive is the same sum in plain fp32. inner: what numbers that are rounded to
-// bf16 on the way (the weights of attention) may add, as a share of the largest result. terms: the size of the
-// terms that the results are sums of, which counts as a result does: where terms cancel, their errors stay.
+// got against the double reference; naive is the same sum in plain fp32. inner: what numbers that are rounded
+// to bf16 on the way (the weights of attention) may add, as a share of the largest result. terms: the size of
+// the terms that the results are sums of, which counts as a result does: where terms cancel, their errors
+// stay.
 inline void check_close(const std::string& name, const Buffer& got, const std::vector<double>& reference,
                         const std::vector<float>& naive, double floor_scale = 4e-7, double inner = 0,
                         double terms = 0) {
@@ -263,8 +266,8 @@ void check_both(const std::string& name, const Buffer& got, F reference) {
   check_close(name, got, reference(double{}), reference(float{}));
 }
 
-// Which streams the tests run on: MG_TEST_DEVICE=cuda takes the CUDA device alone, and must find it; otherwise the
-// processor.
+// Which streams the tests run on: MG_TEST_DEVICE=cuda takes the CUDA device alone, and must find it;
+// otherwise the processor.
 inline bool on_cuda() {
   const char* device = std::getenv("MG_TEST_DEVICE");
   return device != nullptr && std::string(device) == "cuda";

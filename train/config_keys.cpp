@@ -39,7 +39,8 @@ std::vector<ConfigKey> general_keys() {
       choice("device", "auto", {"auto", "cpu", "cuda"},
              "what computes; auto: a GPU where there is one. Results are the same to rounding"),
       choice("precision", "f32", {"f32", "bf16", "tf32"},
-             "activations and their gradients: f32, or bf16 with f32 parameters, statistics and losses; tf32: f32 whose "
+             "activations and their gradients: f32, or bf16 with f32 parameters, statistics and losses; "
+             "tf32: f32 whose "
              "matrix products round their operands to 10 bits, on a GPU"),
       integer("checkpoint.every", 0, 0, kMany, "steps between checkpoints; 0: once an epoch"),
       integer("checkpoint.keep", 2, 1, 1000, "checkpoints kept of each stage"),

@@ -112,8 +112,7 @@ Evaluation evaluate_emotions(Context& ctx, const RunDirectory& run, GestureModel
   }
   const std::vector<std::int32_t> targets = emotions_of(samples);
   Evaluation result;
-  result.figures = classify(
-      emotion_scores(ctx, transformer, samples), targets, names);
+  result.figures = classify(emotion_scores(ctx, transformer, samples), targets, names);
   result.json = to_json(result.figures);
   result.json["stage"] = "emotion";
   result.json["mode"] = "emotion";

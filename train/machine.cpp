@@ -44,7 +44,8 @@ Stream make_stream(const std::string& device, int threads, bool tf32) {
 }  // namespace
 
 Context make_context(const Config& config, const MachineOptions& options) {
-  const std::string device = options.device.value_or(config.text("device")), &precision = config.text("precision");
+  const std::string device = options.device.value_or(config.text("device")),
+                    &precision = config.text("precision");
   Context ctx(make_stream(device, options.threads.value_or(config.small("threads")), precision == "tf32"));
   if (precision == "bf16") ctx.activations = DType::bf16;
   ctx.seed = static_cast<std::uint64_t>(config.integer("seed"));
@@ -56,8 +57,8 @@ std::string device_text(const Context& ctx) {
 #if defined(MG_CUDA)
   if (const auto* cuda = std::get_if<CudaStream>(&ctx.stream)) {
     const CudaDevice& d = cuda->device();
-    return fmt::format("{} (sm_{}, {} multiprocessors, {:.0f} GiB)", d.name, d.architecture, d.multiprocessors,
-                       static_cast<double>(d.memory) / (1 << 30));
+    return fmt::format("{} (sm_{}, {} multiprocessors, {:.0f} GiB)", d.name, d.architecture,
+                       d.multiprocessors, static_cast<double>(d.memory) / (1 << 30));
   }
 #endif
   const auto& cpu = std::get<CpuStream>(ctx.stream);
@@ -105,12 +106,13 @@ Tensor InputBatches::input_of(const Tensor& stored, const std::vector<FrameView>
   const Tensor held = ctx_.upload_bytes(std::as_bytes(std::span(views)));
   Tensor y = ctx_.empty({stored.dim(0), stored.dim(1), input_.height, input_.width, 3}, Layout::pitched,
                         ctx_.activations);
-  FrameInput args{.y = y.view(),
-                  .frames = stored.view(),
-                  .views = held.pointer<FrameView>(),
-                  .any_contrast = std::any_of(views.begin(), views.end(), [](const auto& v) { return v.contrast != 1; }),
-                  .scale = {},
-                  .shift = {}};
+  FrameInput args{
+      .y = y.view(),
+      .frames = stored.view(),
+      .views = held.pointer<FrameView>(),
+      .any_contrast = std::any_of(views.begin(), views.end(), [](const auto& v) { return v.contrast != 1; }),
+      .scale = {},
+      .shift = {}};
   for (std::size_t c = 0; c < 3; ++c) {
     args.scale[c] = 1 / (input_.divisor * input_.stddev[c]);
     args.shift[c] = -input_.mean[c] / input_.stddev[c];

@@ -16,23 +16,25 @@ struct MachineOptions {
   std::optional<std::string> device;  // auto, cpu, cuda
 };
 
-// A context on the device and in the precision that the configuration asks for, with its seed. Says on stderr what
-// "auto" came to. Error when a GPU is asked for and there is none that can be used.
+// A context on the device and in the precision that the configuration asks for, with its seed. Says on stderr
+// what "auto" came to. Error when a GPU is asked for and there is none that can be used.
 Context make_context(const Config& config, const MachineOptions& options = {});
 
-// One line: "NVIDIA H100 (sm_90, 132 multiprocessors, 79 GiB)", or the processor's instruction set and threads.
+// One line: "NVIDIA H100 (sm_90, 132 multiprocessors, 79 GiB)", or the processor's instruction set and
+// threads.
 std::string device_text(const Context& ctx);
 
 // A loader whose batches the context's device can take quickly.
 ClipLoader make_loader(Context& ctx, const FrameSource& source, const Config& config);
 
-// The batches of a loader where kernels can read them, as activations. On a GPU the next batch is copied while the
-// present one is computed.
+// The batches of a loader where kernels can read them, as activations. On a GPU the next batch is copied
+// while the present one is computed.
 class InputBatches {
  public:
   InputBatches(Context& ctx, ClipLoader& loader, const Config& config);
   Batch next();
-  // Starts the copy of the next batch, should one be requested: call it when the work on the present one is launched.
+  // Starts the copy of the next batch, should one be requested: call it when the work on the present one is
+  // launched.
   void copy_ahead();
 
  private:

@@ -26,8 +26,8 @@ bool fits(const MemoryPlan& plan, std::size_t memory) {
 }
 
 // By bisection; 0 when not even one clip fits.
-std::int64_t batch_that_fits(const Config& config, const Context& ctx, const TextSizes& texts, std::int64_t batch,
-                             std::size_t memory) {
+std::int64_t batch_that_fits(const Config& config, const Context& ctx, const TextSizes& texts,
+                             std::int64_t batch, std::size_t memory) {
   std::int64_t fitting = 0, too_much = batch;
   while (too_much - fitting > 1) {
     const std::int64_t middle = (fitting + too_much) / 2;
@@ -45,10 +45,12 @@ std::string advice(std::int64_t batch) {
 
 std::string bytes_text(std::size_t bytes) {
   const double mebibytes = static_cast<double>(bytes) / (1 << 20);
-  return mebibytes < 1024 ? fmt::format("{:.0f} MiB", mebibytes) : fmt::format("{:.1f} GiB", mebibytes / 1024);
+  return mebibytes < 1024 ? fmt::format("{:.0f} MiB", mebibytes)
+                          : fmt::format("{:.1f} GiB", mebibytes / 1024);
 }
 
-MemoryPlan plan_contrastive(const Config& config, const Context& ctx, const TextSizes& texts, std::int64_t batch) {
+MemoryPlan plan_contrastive(const Config& config, const Context& ctx, const TextSizes& texts,
+                            std::int64_t batch) {
   Context plan = Context::planning(ctx.activations);
   ContrastiveModel model(contrastive_model_config(config, texts.vocabulary));
   model.image_encoder().set_frozen(config.flag("video.freeze"));
@@ -75,7 +77,8 @@ MemoryPlan plan_contrastive(const Config& config, const Context& ctx, const Text
     tape.backward(plan, contrastive_batch_loss(plan, model, video, pad_tokens(tokens, 0), clips, {}, config));
   }
   std::size_t trained = 0;
-  for (const NamedParameter& p : model.parameters()) trained += p.parameter->frozen ? 0 : p.parameter->value.bytes();
+  for (const NamedParameter& p : model.parameters())
+    trained += p.parameter->frozen ? 0 : p.parameter->value.bytes();
   const auto all = static_cast<std::size_t>(model.parameter_count()) * sizeof(float);
   return {batch, all + 2 * trained, plan.arena.statistics().peak_in_use};
 }
@@ -84,10 +87,12 @@ MemoryPlan check_memory(const Config& config, Context& ctx, const TextSizes& tex
   const MemoryPlan plan = plan_contrastive(config, ctx, texts, config.integer("contrastive.batch"));
   const std::size_t memory = device_memory(ctx);
   std::fprintf(stderr, "memory: %s for parameters and optimizer, %s for a step of %lld clips%s\n",
-               bytes_text(plan.parameters).c_str(), bytes_text(plan.step).c_str(), static_cast<long long>(plan.batch),
+               bytes_text(plan.parameters).c_str(), bytes_text(plan.step).c_str(),
+               static_cast<long long>(plan.batch),
                memory > 0 ? fmt::format(", of {} that are free", bytes_text(memory)).c_str() : "");
   if (memory > 0 && !fits(plan, memory)) {
-    throw Error(ExitCode::out_of_memory, "training with batches of {} clips takes {}, the GPU has {} free: {}", plan.batch,
+    throw Error(ExitCode::out_of_memory,
+                "training with batches of {} clips takes {}, the GPU has {} free: {}", plan.batch,
                 bytes_text(plan.total()), bytes_text(memory),
                 advice(batch_that_fits(config, ctx, texts, plan.batch, memory)));
   }

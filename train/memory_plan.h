@@ -10,9 +10,9 @@
 namespace mg {
 
 struct MemoryPlan {
-  std::int64_t batch = 0;       // clips
-  std::size_t parameters = 0;   // with the optimizer's two moments, bytes
-  std::size_t step = 0;         // activations, gradients and input at their peak, bytes
+  std::int64_t batch = 0;      // clips
+  std::size_t parameters = 0;  // with the optimizer's two moments, bytes
+  std::size_t step = 0;        // activations, gradients and input at their peak, bytes
   std::size_t total() const { return parameters + step; }
 };
 
@@ -22,10 +22,11 @@ struct TextSizes {
 };
 
 // A step of the first stage with this many clips.
-MemoryPlan plan_contrastive(const Config& config, const Context& ctx, const TextSizes& texts, std::int64_t batch);
+MemoryPlan plan_contrastive(const Config& config, const Context& ctx, const TextSizes& texts,
+                            std::int64_t batch);
 
-// Error(ExitCode::out_of_memory), with the batch that would fit, when the device has less memory than the configured
-// batch takes. Otherwise the plan, which is printed.
+// Error(ExitCode::out_of_memory), with the batch that would fit, when the device has less memory than the
+// configured batch takes. Otherwise the plan, which is printed.
 MemoryPlan check_memory(const Config& config, Context& ctx, const TextSizes& texts);
 
 // Runs train; what ends with ExitCode::out_of_memory is told again with the batch that would fit.

@@ -22,18 +22,19 @@ Value batch_norm(Context& ctx, const Value& x, const Value& weight, const Value&
     mean = ctx.empty(per_channel, Layout::dense);
     variance = ctx.empty(per_channel, Layout::dense);
     ctx.run([&](auto& s) {
-      batch_norm_statistics({x.data.view(),
-                             {mean.pointer<float>(), variance.pointer<float>(), options.running_mean->pointer<float>(),
-                              options.running_var->pointer<float>(), options.momentum}},
-                            s);
+      batch_norm_statistics(
+          {x.data.view(),
+           {mean.pointer<float>(), variance.pointer<float>(), options.running_mean->pointer<float>(),
+            options.running_var->pointer<float>(), options.momentum}},
+          s);
     });
   }
   Tensor y = ctx.empty_like(x.data);
   ctx.run([&](auto& s) {
-    batch_norm_forward(
-        {y.view(), x.data.view(), mean.pointer<float>(), variance.pointer<float>(), weight.data.pointer<float>(), bias.data.pointer<float>(), options.eps,
-         residual.data ? residual.data.view() : ConstView{}, options.relu},
-        s);
+    batch_norm_forward({y.view(), x.data.view(), mean.pointer<float>(), variance.pointer<float>(),
+                        weight.data.pointer<float>(), bias.data.pointer<float>(), options.eps,
+                        residual.data ? residual.data.view() : ConstView{}, options.relu},
+                       s);
   });
   if (!ctx.records(x, weight, bias, residual)) return {y};
   auto backward = [eps = options.eps, batch = options.batch_statistics, xslot = x.slot, wslot = weight.slot,

@@ -18,10 +18,14 @@ Value conv3d(Context& ctx, const Value& x, const Value& w, const Conv3dGeometry&
          to_string(xs), to_string(ws));
   Tensor y = ctx.empty_like(x.data, ys);
   ctx.run([&](auto& s) {
-    conv3d_forward(
-        {.y = y.view(), .x = x.data.view(), .w = w.data.view(), .geometry = g, .input = {}, .epilogue = {},
-         .statistics = statistics},
-        s);
+    conv3d_forward({.y = y.view(),
+                    .x = x.data.view(),
+                    .w = w.data.view(),
+                    .geometry = g,
+                    .input = {},
+                    .epilogue = {},
+                    .statistics = statistics},
+                   s);
   });
   if (!ctx.records(x, w)) return {y};
   return ctx.tape->record("conv3d", y, {x.data, w.data}, [g, xslot = x.slot, wslot = w.slot](Backward& b) {

@@ -48,7 +48,8 @@ Value scale_channels(Context& ctx, const Value& x, const Value& factor) {
     Tensor dfactor = b.context.empty(b.saved[1].shape(), Layout::dense);
     b.context.run([&](auto& s) {
       scale_channels_forward({dx.view(), dy, b.saved[1].pointer<float>(), one_factor}, s);
-      scale_channels_backward_factor({dfactor.pointer<float>(), dy, std::as_const(b.saved[0]).view(), one_factor}, s);
+      scale_channels_backward_factor(
+          {dfactor.pointer<float>(), dy, std::as_const(b.saved[0]).view(), one_factor}, s);
     });
     b.add(xslot, dx);
     b.add(fslot, dfactor);
@@ -162,7 +163,8 @@ Value gather_rows(Context& ctx, const Value& x, std::span<const std::int32_t> in
   if (!ctx.records(x)) return {y};
   const HeldSegments segments = segments_of(ctx, indices);
   const Layout layout = x.data.dense() ? Layout::dense : Layout::pitched;
-  auto backward = [shape = x.shape(), type = x.data.dtype(), layout, count = segments.count, slot = x.slot](Backward& b) {
+  auto backward = [shape = x.shape(), type = x.data.dtype(), layout, count = segments.count,
+                   slot = x.slot](Backward& b) {
     Tensor dx = b.context.empty(shape, layout, type);
     const HeldSegments saved{b.saved[0], count};
     b.context.run([&](auto& s) {

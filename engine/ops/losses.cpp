@@ -12,16 +12,18 @@ Value cross_entropy(Context& ctx, const Value& logits, const Tensor& target_shar
   const Tensor targets = ctx.to_device(target_shares);
   Tensor loss = ctx.empty({1}, Layout::dense), lse = ctx.empty({logits.data.rows()}, Layout::dense);
   ctx.run([&](auto& s) {
-    cross_entropy_forward({loss.pointer<float>(), logits.data.view(), targets.view(), lse.pointer<float>()}, s);
+    cross_entropy_forward({loss.pointer<float>(), logits.data.view(), targets.view(), lse.pointer<float>()},
+                          s);
   });
   if (!ctx.records(logits)) return {loss};
   return ctx.tape->record(
       "cross_entropy", loss, {logits.data, targets, lse}, [slot = logits.slot](Backward& b) {
         Tensor dlogits = b.context.empty_like(b.saved[0]);
         b.context.run([&](auto& s) {
-          cross_entropy_backward({dlogits.view(), std::as_const(b.saved[0]).view(),
-                                  std::as_const(b.saved[1]).view(), b.saved[2].pointer<float>(), b.doutput.pointer<float>()},
-                                 s);
+          cross_entropy_backward(
+              {dlogits.view(), std::as_const(b.saved[0]).view(), std::as_const(b.saved[1]).view(),
+               b.saved[2].pointer<float>(), b.doutput.pointer<float>()},
+              s);
         });
         b.add(slot, dlogits);
       });
@@ -55,8 +57,9 @@ ContrastiveNormalisers normalisers(Tensor& storage, std::int64_t clips, std::int
 
 }  // namespace
 
-Value contrastive_loss(Context& ctx, const Value& clip_values, const Value& text_values, const Tensor& belonging,
-                       std::span<const std::int32_t> counts, const ContrastiveOptions& options) {
+Value contrastive_loss(Context& ctx, const Value& clip_values, const Value& text_values,
+                       const Tensor& belonging, std::span<const std::int32_t> counts,
+                       const ContrastiveOptions& options) {
   const Value v = cast(ctx, clip_values, DType::f32), t = cast(ctx, text_values, DType::f32);
   const Shape vs = v.shape(), ts = t.shape(), ps = belonging.shape();
   const std::int64_t clips = vs[0], texts = ts.rank() >= 2 ? ts[-2] : 0;
@@ -75,9 +78,9 @@ Value contrastive_loss(Context& ctx, const Value& clip_values, const Value& text
   if (options.target == ContrastiveTarget::l1) check_l1(belonging);
   const Tensor positives = ctx.to_device(belonging), held = ctx.upload(counts);
   Tensor loss = ctx.empty({1}, Layout::dense), norms = ctx.empty({2 * (clips + texts)}, Layout::dense);
-  ContrastiveProblem problem{v.data.view(),           t.data.view(),       positives.view(),
-                             held.pointer<std::int32_t>(), options.temperature, options.label_scale,
-                             options.target};
+  ContrastiveProblem problem{
+      v.data.view(),       t.data.view(),       positives.view(), held.pointer<std::int32_t>(),
+      options.temperature, options.label_scale, options.target};
   ctx.run([&](auto& s) {
     contrastive_loss_forward({problem, loss.pointer<float>(), normalisers(norms, clips, texts)}, s);
   });
@@ -86,7 +89,8 @@ Value contrastive_loss(Context& ctx, const Value& clip_values, const Value& text
     Tensor dv = b.context.empty(b.saved[0].shape()), dt = b.context.empty(b.saved[1].shape());
     b.context.run([&](auto& s) {
       contrastive_loss_backward(
-          {problem, dv.view(), dt.view(), normalisers(b.saved[4], clips, texts), b.doutput.pointer<float>()}, s);
+          {problem, dv.view(), dt.view(), normalisers(b.saved[4], clips, texts), b.doutput.pointer<float>()},
+          s);
     });
     b.add(vslot, dv);
     b.add(tslot, dt);

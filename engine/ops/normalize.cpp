@@ -13,8 +13,9 @@ Value layer_norm(Context& ctx, const Value& x, const Value& weight, const Value&
   Tensor mean = ctx.empty({x.data.rows()}, Layout::dense),
          inverse_std = ctx.empty({x.data.rows()}, Layout::dense);
   ctx.run([&](auto& s) {
-    layer_norm_forward(
-        {y.view(), x.data.view(), weight.data.pointer<float>(), bias.data.pointer<float>(), eps, mean.pointer<float>(), inverse_std.pointer<float>()}, s);
+    layer_norm_forward({y.view(), x.data.view(), weight.data.pointer<float>(), bias.data.pointer<float>(),
+                        eps, mean.pointer<float>(), inverse_std.pointer<float>()},
+                       s);
   });
   if (!ctx.records(x, weight, bias)) return {y};
   auto backward = [xslot = x.slot, wslot = weight.slot, bslot = bias.slot](Backward& b) {
@@ -23,8 +24,9 @@ Value layer_norm(Context& ctx, const Value& x, const Value& weight, const Value&
     Tensor dweight = b.context.empty(saved_weight.shape(), Layout::dense);
     Tensor dbias = b.context.empty(saved_weight.shape(), Layout::dense);
     b.context.run([&](auto& s) {
-      layer_norm_backward({dx.view(), dweight.pointer<float>(), dbias.pointer<float>(), std::as_const(b.doutput).view(),
-                           saved_x.view(), saved_weight.pointer<float>(), b.saved[2].pointer<float>(), b.saved[3].pointer<float>()},
+      layer_norm_backward({dx.view(), dweight.pointer<float>(), dbias.pointer<float>(),
+                           std::as_const(b.doutput).view(), saved_x.view(), saved_weight.pointer<float>(),
+                           b.saved[2].pointer<float>(), b.saved[3].pointer<float>()},
                           s);
     });
     b.add(xslot, dx);

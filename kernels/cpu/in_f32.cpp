@@ -16,8 +16,9 @@ constexpr std::int64_t kBlock = 16384;  // elements a task
 template <class View_, class F>
 void for_each_block(CpuStream& stream, const View_& view, F f) {
   const std::int64_t count = view.rows() == 0 ? 0 : (view.rows() - 1) * view.pitch + view.channels();
-  stream.parallel_for((count + kBlock - 1) / kBlock,
-                      [&](std::int64_t block, int) { f(block * kBlock, std::min(count, (block + 1) * kBlock)); });
+  stream.parallel_for((count + kBlock - 1) / kBlock, [&](std::int64_t block, int) {
+    f(block * kBlock, std::min(count, (block + 1) * kBlock));
+  });
 }
 
 std::shared_ptr<float> floats(std::int64_t count) {

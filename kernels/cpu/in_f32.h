@@ -1,6 +1,6 @@
-// bf16 on the processor, by conversion: a kernel that is given bf16 views runs on fp32 copies of them, and what it
-// writes is rounded back. The memory of a step is halved, its arithmetic stays fp32. Matrix products round their
-// weights too, as those of a GPU do, so that both devices compute the same.
+// bf16 on the processor, by conversion: a kernel that is given bf16 views runs on fp32 copies of them, and
+// what it writes is rounded back. The memory of a step is halved, its arithmetic stays fp32. Matrix products
+// round their weights too, as those of a GPU do, so that both devices compute the same.
 #pragma once
 
 #include "kernels/adamw.h"

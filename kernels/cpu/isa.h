@@ -52,15 +52,13 @@ inline constexpr int kVectorFloats = 4;
 // MG_KERNEL(conv3d_forward, Conv3dForward): defines mg::conv3d_forward(const Conv3dForward&, CpuStream&),
 // once in the program.
 #if defined(MG_ISA_portable)
-#define MG_KERNEL(name, Args)                                                 \
-  namespace mg {                                                              \
-  MG_KERNEL_DECLARE(name, Args)                                               \
-  static void name##_f32(const Args& args, CpuStream& stream) {                 \
-    MG_KERNEL_DISPATCH(name)                                                   \
-  }                                                                           \
-  void name(const Args& args, CpuStream& stream) {                            \
-    in_f32(args, stream, [&](const Args& f32) { name##_f32(f32, stream); });  \
-  }                                                                           \
+#define MG_KERNEL(name, Args)                                                              \
+  namespace mg {                                                                           \
+  MG_KERNEL_DECLARE(name, Args)                                                            \
+  static void name##_f32(const Args& args, CpuStream& stream) { MG_KERNEL_DISPATCH(name) } \
+  void name(const Args& args, CpuStream& stream) {                                         \
+    in_f32(args, stream, [&](const Args& f32) { name##_f32(f32, stream); });               \
+  }                                                                                        \
   }
 #else
 #define MG_KERNEL(name, Args)

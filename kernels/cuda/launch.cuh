@@ -1,5 +1,5 @@
-// Launching: the one function that starts a kernel, the choice of the element type, and small helpers that all
-// kernels share.
+// Launching: the one function that starts a kernel, the choice of the element type, and small helpers that
+// all kernels share.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -22,24 +22,27 @@ __host__ __device__ constexpr Integer ceil_div(Integer a, std::type_identity_t<I
   return (a + b - 1) / b;
 }
 
-// launch(stream, "relu_forward_kernel", relu_forward_kernel<float>, grid, threads, shared_bytes, args...). More than 48
-// KiB of dynamic shared memory are asked for where needed. An empty grid launches nothing.
+// launch(stream, "relu_forward_kernel", relu_forward_kernel<float>, grid, threads, shared_bytes, args...).
+// More than 48 KiB of dynamic shared memory are asked for where needed. An empty grid launches nothing.
 template <class... Parameters, class... Args>
 void launch(CudaStream& stream, const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
             std::size_t shared_bytes, Args&&... args) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   if (shared_bytes > std::size_t{48} << 10) {
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(shared_bytes)),
           name);
   }
-  kernel<<<grid, block, shared_bytes, static_cast<cudaStream_t>(stream.handle())>>>(static_cast<Parameters>(args)...);
+  kernel<<<grid, block, shared_bytes, static_cast<cudaStream_t>(stream.handle())>>>(
+      static_cast<Parameters>(args)...);
   check(cudaGetLastError(), name);
   stream.launched(name);
 }
 
 using BF16 = __nv_bfloat16;
 
-// Calls f(Elem{}) with float or BF16: with_elem(view.dtype, [&](auto elem) { using Elem = decltype(elem); ... }).
+// Calls f(Elem{}) with float or BF16: with_elem(view.dtype, [&](auto elem) { using Elem = decltype(elem); ...
+// }).
 template <class F>
 void with_elem(DType type, F&& f) {
   if (type == DType::f32) return f(float{});

@@ -48,8 +48,8 @@ int device_count(std::string& why) {
   cudaDriverGetVersion(&driver);
   cudaRuntimeGetVersion(&runtime);
   if (error == cudaErrorInsufficientDriver && driver > 0) {
-    why = "the NVIDIA driver is too old: it supports CUDA " + version_text(driver) + ", this program needs CUDA " +
-          version_text(runtime);
+    why = "the NVIDIA driver is too old: it supports CUDA " + version_text(driver) +
+          ", this program needs CUDA " + version_text(runtime);
   } else if (error == cudaErrorInsufficientDriver || error == cudaErrorNoDevice || error == cudaSuccess) {
     why = "no NVIDIA GPU was found on this machine";
   } else {
@@ -248,7 +248,8 @@ void CudaStream::release(void* memory) noexcept {
 void* CudaStream::workspace(int slot, std::size_t bytes) {
   State::Workspace& w = state_->workspaces[slot];
   if (bytes <= w.bytes) return w.memory;
-  // In the stream's order: kernels that still use the old one are done before it goes. Doubled, so that growth ends.
+  // In the stream's order: kernels that still use the old one are done before it goes. Doubled, so that
+  // growth ends.
   const std::size_t size = std::max(bytes, 2 * w.bytes);
   if (w.memory != nullptr) check(cudaFreeAsync(w.memory, state_->main), "cudaFreeAsync");
   w = {};
@@ -322,7 +323,8 @@ class CudaStream::Read {
  public:
   explicit Read(std::shared_ptr<State> state) : state_(std::move(state)) {
     if (state_->free_reads.empty()) {
-      throw CudaError(CudaError::Kind::failed, "CUDA: more than " + std::to_string(kReadSlots) + " reads in flight");
+      throw CudaError(CudaError::Kind::failed,
+                      "CUDA: more than " + std::to_string(kReadSlots) + " reads in flight");
     }
     slot_ = state_->free_reads.back();
     state_->free_reads.pop_back();
@@ -333,7 +335,9 @@ class CudaStream::Read {
   }
   Read(const Read&) = delete;
   Read& operator=(const Read&) = delete;
-  void* memory() const { return static_cast<char*>(state_->reads) + static_cast<std::size_t>(slot_) * kReadBytes; }
+  void* memory() const {
+    return static_cast<char*>(state_->reads) + static_cast<std::size_t>(slot_) * kReadBytes;
+  }
   Event done;
 
  private:
@@ -344,7 +348,8 @@ class CudaStream::Read {
 std::shared_ptr<CudaStream::Read> CudaStream::read_later(const void* device, std::size_t bytes) {
   if (bytes > kReadBytes) throw CudaError(CudaError::Kind::failed, "CUDA: read_later is for small reads");
   auto read = std::make_shared<Read>(state_);
-  check(cudaMemcpyAsync(read->memory(), device, bytes, cudaMemcpyDeviceToHost, state_->main), "copy to the host");
+  check(cudaMemcpyAsync(read->memory(), device, bytes, cudaMemcpyDeviceToHost, state_->main),
+        "copy to the host");
   state_->record(read->done, state_->main);
   return read;
 }

@@ -17,7 +17,8 @@ namespace {
 using Numbers = std::map<std::string, std::vector<float>>;
 
 constexpr std::int64_t kClips = 6, kVocabulary = 50;
-const std::vector<std::vector<std::int32_t>> kTexts{{2, 7, 9, 3}, {2, 5, 3}, {2, 40, 41, 42, 8, 3}, {2, 11, 3}};
+const std::vector<std::vector<std::int32_t>> kTexts{
+    {2, 7, 9, 3}, {2, 5, 3}, {2, 40, 41, 42, 8, 3}, {2, 11, 3}};
 const std::vector<std::int32_t> kTextOfClip{0, 1, 2, 3, 1, 0};
 
 // Uniform in [-1, 1).
@@ -71,9 +72,11 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
   return norm(difference);
 }
 
-// Every tensor of got within bound of expected, relative to its norm. A gradient that is zero in truth (the biases
-// of attention's keys) is rounding errors only, on either device: it is compared with the norm of them all.
-void check_numbers(const std::string& what, const Numbers& got, const Numbers& expected, double bound, double noise) {
+// Every tensor of got within bound of expected, relative to its norm. A gradient that is zero in truth (the
+// biases of attention's keys) is rounding errors only, on either device: it is compared with the norm of them
+// all.
+void check_numbers(const std::string& what, const Numbers& got, const Numbers& expected, double bound,
+                   double noise) {
   REQUIRE(got.size() == expected.size());
   double all = 0, worst = 0;
   std::string worst_name;
@@ -95,8 +98,8 @@ void check_numbers(const std::string& what, const Numbers& got, const Numbers& e
     }
     CHECK(error <= bound * size);
   }
-  MESSAGE("proof: ", what, ": ", expected.size(), " tensors, worst relative L2 ", worst, " (", worst_name, "), bound ",
-          bound, ", zero in truth ", tiny);
+  MESSAGE("proof: ", what, ": ", expected.size(), " tensors, worst relative L2 ", worst, " (", worst_name,
+          "), bound ", bound, ", zero in truth ", tiny);
 }
 
 double all_distance(const Numbers& a, const Numbers& b) {
@@ -120,12 +123,14 @@ void compare_f32(const std::string& stage, const Run& run) {
   }
 }
 
-// bf16 rounds every activation: a sum that another order of adding moves by 1e-7 may round to the neighbour, half a
-// percent away, and layer by layer such flips grow to the size of bf16's own rounding noise. So the processor's
-// instruction sets, which add in different orders, show how far apart two correct computations are, tensor by tensor;
-// and the distance from f32's gradients shows that CUDA's is no worse than the processor's.
+// bf16 rounds every activation: a sum that another order of adding moves by 1e-7 may round to the neighbour,
+// half a percent away, and layer by layer such flips grow to the size of bf16's own rounding noise. So the
+// processor's instruction sets, which add in different orders, show how far apart two correct computations
+// are, tensor by tensor; and the distance from f32's gradients shows that CUDA's is no worse than the
+// processor's.
 void compare_bf16(const std::string& stage, const Run& run, double bound) {
-  Context f32_context = cpu_context(DType::f32), cpu = cpu_context(DType::bf16), cuda = cuda_context(DType::bf16);
+  Context f32_context = cpu_context(DType::f32), cpu = cpu_context(DType::bf16),
+          cuda = cuda_context(DType::bf16);
   Context other(CpuStream(2, Isa::portable));
   other.activations = DType::bf16;
   const Step f32 = run(f32_context), expected = run(cpu), second = run(other), got = run(cuda);
@@ -174,8 +179,8 @@ Value contrastive_step(Context& ctx, ContrastiveModel& model, const Config& conf
     positives.f32()[i * texts + static_cast<std::int64_t>(text_of)] = 1;
     ++counts[text_of];
   }
-  return contrastive_loss(ctx, model.comparable(ctx, video.embedding), model.comparable(ctx, text), positives, counts,
-                          {});
+  return contrastive_loss(ctx, model.comparable(ctx, video.embedding), model.comparable(ctx, text), positives,
+                          counts, {});
 }
 
 Tensor one_hot(std::int64_t rows, std::int64_t classes) {
@@ -232,5 +237,6 @@ TEST_CASE("the optimizer on CUDA from the processor's gradients") {
     weights["norms"] = {static_cast<float>(norms)};
     return weights;
   };
-  check_numbers("AdamW, five steps", train(cuda_context(DType::f32)), train(cpu_context(DType::f32)), 1e-6, 1e-9);
+  check_numbers("AdamW, five steps", train(cuda_context(DType::f32)), train(cpu_context(DType::f32)), 1e-6,
+                1e-9);
 }

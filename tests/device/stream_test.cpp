@@ -1,5 +1,5 @@
-// What a training step does to the device: nothing waits for it once memory is there, and the copy of the next batch
-// is in order with the computation on both sides.
+// What a training step does to the device: nothing waits for it once memory is there, and the copy of the
+// next batch is in order with the computation on both sides.
 #include <algorithm>
 
 #include "data/frames.h"
@@ -35,7 +35,8 @@ MemoryFrames noise(int clips, int frames, int size) {
     f.count = frames;
     f.height = f.width = size;
     f.rgb.resize(static_cast<std::size_t>(frames) * static_cast<std::size_t>(size * size) * 3);
-    for (std::size_t i = 0; i < f.rgb.size(); ++i) f.rgb[i] = static_cast<std::uint8_t>((i * 7 + static_cast<std::size_t>(c) * 31) % 251);
+    for (std::size_t i = 0; i < f.rgb.size(); ++i)
+      f.rgb[i] = static_cast<std::uint8_t>((i * 7 + static_cast<std::size_t>(c) * 31) % 251);
     all.push_back(std::move(f));
   }
   return MemoryFrames(std::move(all));
@@ -47,7 +48,8 @@ struct Training {
     config.set("video.size=16");
     net.initialize(3);
     net.move_to(ctx);
-    optimizer.emplace(std::vector<ParameterGroup>{{"net", net.parameters(), 1e-3}}, AdamWOptions{.max_norm = 1});
+    optimizer.emplace(std::vector<ParameterGroup>{{"net", net.parameters(), 1e-3}},
+                      AdamWOptions{.max_norm = 1});
     frames.emplace(noise(8, 4, 16));
     loader.emplace(*frames, input_spec_of(config), Augmentation{}, 1, ctx.staging, BatchForm::dense);
     batches.emplace(ctx, *loader, config);
@@ -124,8 +126,8 @@ TEST_CASE("the copy of the next batch waits for its memory, and the computation 
   t.step();
   t.step();
   stream.trace(nullptr);
-  // The first of the two steps starts a copy when its work is launched: the copy's stream first waits for an event of
-  // the computation's stream, recorded after the last launch so far.
+  // The first of the two steps starts a copy when its work is launched: the copy's stream first waits for an
+  // event of the computation's stream, recorded after the last launch so far.
   const std::size_t copy = position(log, "copy side");
   REQUIRE(copy >= 2);
   REQUIRE(copy + 1 < log.size());
@@ -133,12 +135,15 @@ TEST_CASE("the copy of the next batch waits for its memory, and the computation 
   CHECK(log[copy - 1] == "wait side " + free_event);
   CHECK(log[copy - 2] == "record main " + free_event);
   CHECK(log[copy - 3].starts_with("launch "));
-  // Its end is recorded, and the computation of the next step waits for it before its first launch on the batch.
+  // Its end is recorded, and the computation of the next step waits for it before its first launch on the
+  // batch.
   const std::string arrived = log[copy + 1].substr(std::string("record side ").size());
   CHECK(log[copy + 1] == "record side " + arrived);
   const std::size_t wait = position(log, "wait main " + arrived, copy);
   REQUIRE(wait < log.size());
-  const auto is_convolution = [](const std::string& entry) { return entry.find("conv") != std::string::npos; };
+  const auto is_convolution = [](const std::string& entry) {
+    return entry.find("conv") != std::string::npos;
+  };
   const auto first = std::find_if(log.begin() + static_cast<std::ptrdiff_t>(copy), log.end(), is_convolution);
   CHECK(static_cast<std::size_t>(first - log.begin()) > wait);
 }

@@ -1,6 +1,6 @@
-// mgtrain as it was built, on a CUDA device: all three stages, killed on the way and resumed, against the same run on
-// the processor, step by step. And what one training step does to the device: nothing waits, and copies of the next
-// batch are in order with the computation.
+// mgtrain as it was built, on a CUDA device: all three stages, killed on the way and resumed, against the
+// same run on the processor, step by step. And what one training step does to the device: nothing waits, and
+// copies of the next batch are in order with the computation.
 #include <signal.h>
 
 #include <algorithm>
@@ -29,18 +29,30 @@ const fs::path& data() {
   return out;
 }
 
-// More than twenty steps of the first two stages, in conditions under which two correct computations stay together.
-// AdamW turns a gradient that is rounding noise into a full step, whatever its size: at nano's learning rate of 2e-3 the
-// losses of AVX2 and AVX-512 are 7 % apart after fifteen steps, at 2e-5 6e-5. And in bf16 the loss itself, of similarities
-// divided by 0.05, is 1 % of noise: they are divided by 0.2 here.
-std::vector<std::string> training(const fs::path& run, const std::string& device, const std::string& precision) {
-  std::vector<std::string> all{"train",     "--preset", "nano",     "--manifest", data() / "manifest.csv", "--emotion",
-                               data() / "emotions.csv", "--run", run, "--device", device};
+// More than twenty steps of the first two stages, in conditions under which two correct computations stay
+// together. AdamW turns a gradient that is rounding noise into a full step, whatever its size: at nano's
+// learning rate of 2e-3 the losses of AVX2 and AVX-512 are 7 % apart after fifteen steps, at 2e-5 6e-5. And
+// in bf16 the loss itself, of similarities divided by 0.05, is 1 % of noise: they are divided by 0.2 here.
+std::vector<std::string> training(const fs::path& run, const std::string& device,
+                                  const std::string& precision) {
+  std::vector<std::string> all{"train",
+                               "--preset",
+                               "nano",
+                               "--manifest",
+                               data() / "manifest.csv",
+                               "--emotion",
+                               data() / "emotions.csv",
+                               "--run",
+                               run,
+                               "--device",
+                               device};
   for (const std::string& value :
-       {"precision=" + precision, std::string("contrastive.temperature=") + (precision == "bf16" ? "0.2" : "0.05"),
+       {"precision=" + precision,
+        std::string("contrastive.temperature=") + (precision == "bf16" ? "0.2" : "0.05"),
         std::string("contrastive.lr_video=2e-5"), std::string("contrastive.lr_text=2e-5"),
-        std::string("contrastive.lr_head=2e-5"), std::string("contrastive.batch=8"), std::string("contrastive.epochs=3"),
-        std::string("checkpoint.every=4"), std::string("classifier.views=1"), std::string("classifier.batch=8"),
+        std::string("contrastive.lr_head=2e-5"), std::string("contrastive.batch=8"),
+        std::string("contrastive.epochs=3"), std::string("checkpoint.every=4"),
+        std::string("classifier.views=1"), std::string("classifier.batch=8"),
         std::string("classifier.epochs=6"), std::string("emotion.epochs=12")}) {
     all.insert(all.end(), {"--set", value});
   }
@@ -60,11 +72,12 @@ std::map<std::pair<std::string, int>, double> losses(const fs::path& run) {
   return all;
 }
 
-// What the third stage reads are gestures as the first two recognised them: where bf16 tips one over, its input is
-// another. It has a bound of its own (two instruction sets of the processor: 2 % apart).
+// What the third stage reads are gestures as the first two recognised them: where bf16 tips one over, its
+// input is another. It has a bound of its own (two instruction sets of the processor: 2 % apart).
 void check_training(const std::string& precision, double stage_bound, double emotion_bound) {
   CAPTURE(precision);
-  // The virtual GPU's checks of each access cost two thirds of the time; the tests of the kernels run with them.
+  // The virtual GPU's checks of each access cost two thirds of the time; the tests of the kernels run with
+  // them.
   ::setenv("VGPU_CHECK", "0", 0);
   const TemporaryFolder folder;
   const fs::path cpu = folder / "cpu", cuda = folder / "cuda";
@@ -72,7 +85,8 @@ void check_training(const std::string& precision, double stage_bound, double emo
   REQUIRE_MESSAGE(expected.code == 0, expected.err);
   // Killed as soon as the eighth step is saved, then continued.
   const Output killed = mgtrain_signalled(
-      training(cuda, "cuda", precision), [&] { return fs::exists(cuda / "ckpt" / "contrastive" / "step_8"); }, SIGKILL);
+      training(cuda, "cuda", precision), [&] { return fs::exists(cuda / "ckpt" / "contrastive" / "step_8"); },
+      SIGKILL);
   CHECK(killed.code == 128 + SIGKILL);
   auto again = training(cuda, "cuda", precision);
   again.emplace_back("--resume");
@@ -92,18 +106,20 @@ void check_training(const std::string& precision, double stage_bound, double emo
   CHECK(worst["contrastive"].first >= 20);
   for (const auto& [stage, found] : worst) {
     const double bound = stage == "emotion" ? emotion_bound : stage_bound;
-    MESSAGE("proof: mgtrain ", precision, " ", stage, ": ", found.first, " steps, the loss at most ", found.second,
-            " of itself from the processor's, bound ", bound);
+    MESSAGE("proof: mgtrain ", precision, " ", stage, ": ", found.first, " steps, the loss at most ",
+            found.second, " of itself from the processor's, bound ", bound);
     CHECK(found.second <= bound);
   }
 }
 
 }  // namespace
 
-TEST_CASE("mgtrain trains three stages on CUDA in f32, is killed, resumes, and keeps to the processor's losses") {
+TEST_CASE(
+    "mgtrain trains three stages on CUDA in f32, is killed, resumes, and keeps to the processor's losses") {
   if (has_cuda()) check_training("f32", 1e-3, 1e-3);
 }
 
-TEST_CASE("mgtrain trains three stages on CUDA in bf16, is killed, resumes, and keeps to the processor's losses") {
+TEST_CASE(
+    "mgtrain trains three stages on CUDA in bf16, is killed, resumes, and keeps to the processor's losses") {
   if (has_cuda()) check_training("bf16", 1e-2, 5e-2);
 }

@@ -1,4 +1,5 @@
-// A context on the processor and one on the CUDA device, for comparing them. tests/cuda/run says where there is none.
+// A context on the processor and one on the CUDA device, for comparing them. tests/cuda/run says where there
+// is none.
 #pragma once
 
 #include <doctest/doctest.h>

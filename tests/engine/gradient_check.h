@@ -1,6 +1,7 @@
 // One check for every operation: the output against a naive double reference (at most twice the error of the
 // same reference in fp32), and the gradient of a random projection of the output against central differences
-// of the double reference. On every instruction set, and on a CUDA device; with activations in f32 and in bf16.
+// of the double reference. On every instruction set, and on a CUDA device; with activations in f32 and in
+// bf16.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -26,7 +27,7 @@ struct OpCase {
   std::function<std::vector<double>(const Arrays<double>&)> exact;
   std::function<std::vector<float>(const Arrays<float>&)> naive;
   std::vector<bool> constant = {};  // inputs that get no gradient
-  double terms = 0;                 // the size of what an output is the difference of, where it may be far smaller
+  double terms = 0;  // the size of what an output is the difference of, where it may be far smaller
 };
 
 // reference: a generic callable from arrays of double (or float) to the output without padding.
@@ -100,8 +101,9 @@ inline std::vector<NamedContext> contexts() {
   return all;
 }
 
-// What bf16 adds to an output's error: the rounding of the result and, beside the largest, that of what an operation
-// rounds on the way (an inner result, the weights of attention); and to a gradient's, the same of a few operations.
+// What bf16 adds to an output's error: the rounding of the result and, beside the largest, that of what an
+// operation rounds on the way (an inner result, the weights of attention); and to a gradient's, the same of a
+// few operations.
 inline constexpr double kBF16Output = 1.0 / 256, kBF16Gradient = 1.0 / 64;
 
 inline void check_op(const OpCase& test, const NamedContext& where) {
@@ -117,7 +119,8 @@ inline void check_op(const OpCase& test, const NamedContext& where) {
   Arrays<float> naive_in;
   std::vector<Value> in;
   for (std::size_t i = 0; i < test.inputs.size(); ++i) {
-    const Tensor t = random_tensor(test.inputs[i], test.parameter[i], static_cast<std::uint32_t>(i + 1), bf16);
+    const Tensor t =
+        random_tensor(test.inputs[i], test.parameter[i], static_cast<std::uint32_t>(i + 1), bf16);
     exact_in.push_back(values<double>(t));
     naive_in.push_back(values<float>(t));
     const Tensor there = test.parameter[i] ? ctx.to_device(t) : ctx.activation(t);

@@ -298,9 +298,9 @@ inline OpCase contrastive_case(std::vector<std::int32_t> pair_text, std::int64_t
     return std::vector<Real>{loss};
   };
   const Shape t = prompted ? Shape{clips, texts, dim} : Shape{texts, dim};
-  OpCase made = op_case(fmt::format("contrastive_loss {} clips {} texts prompted {} soft {} l1 {}", clips, texts,
-                             prompted, soft, target == ContrastiveTarget::l1),
-                 {{clips, dim}, t}, {false, false}, op, reference);
+  OpCase made = op_case(fmt::format("contrastive_loss {} clips {} texts prompted {} soft {} l1 {}", clips,
+                                    texts, prompted, soft, target == ContrastiveTarget::l1),
+                        {{clips, dim}, t}, {false, false}, op, reference);
   made.terms = 10;  // a divergence is a difference of labels, scaled by 10, and similarities
   return made;
 }

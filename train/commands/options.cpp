@@ -16,8 +16,9 @@ void add_threads_option(CLI::App& command, std::optional<int>& threads) {
 void add_machine_options(CLI::App& command, MachineOptions& machine) {
   add_threads_option(command, machine.threads);
   command
-      .add_option("--device", machine.device,
-                  "what computes: a GPU (cuda), the processor (cpu), or a GPU where there is one (auto, the default)")
+      .add_option(
+          "--device", machine.device,
+          "what computes: a GPU (cuda), the processor (cpu), or a GPU where there is one (auto, the default)")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
 }
 

@@ -74,8 +74,7 @@ Late<float> ClassifierStage::forward_backward(const StepPlan& plan) {
   Tape tape;
   const Restore<Tape*> recording(ctx_.tape, &tape);
   const Restore<bool> training(ctx_.training, true);
-  const Tensor targets =
-      smoothed_targets(labels, classes_, config_.single("classifier.label_smoothing"));
+  const Tensor targets = smoothed_targets(labels, classes_, config_.single("classifier.label_smoothing"));
   const Value loss = cross_entropy(ctx_, classifier_.forward(ctx_, Value(ctx_.activation(batch))), targets);
   tape.backward(ctx_, loss);
   return ctx_.read_later<float>(loss.data);

@@ -159,9 +159,9 @@ BatchCaptions caption_of_each(const std::vector<CaptionedClip>& clips) {
 
 Tensor positives(const std::vector<CaptionedClip>& clips, const BatchCaptions& captions, const Mix& mix) {
   const std::size_t texts = captions.texts.size();
-  Tensor result =
-      Tensor::zeros(heap_allocator(), {static_cast<std::int64_t>(clips.size()), static_cast<std::int64_t>(texts)},
-                    Layout::dense);
+  Tensor result = Tensor::zeros(heap_allocator(),
+                                {static_cast<std::int64_t>(clips.size()), static_cast<std::int64_t>(texts)},
+                                Layout::dense);
   const auto add_share = [&](std::size_t row, const CaptionedClip& clip, float share) {
     for (std::size_t k = 0; k < texts; ++k) {
       const bool belongs = captions.labels[k] == clip.label || captions.texts[k] == clip.caption;
@@ -189,8 +189,8 @@ TokenBatch ContrastiveStage::tokens_of(const BatchCaptions& captions) const {
 }
 
 Value contrastive_batch_loss(Context& ctx, ContrastiveModel& model, const EncodedVideo& video,
-                             const TokenBatch& caption_tokens, const std::vector<CaptionedClip>& clips, const Mix& mix,
-                             const Config& config) {
+                             const TokenBatch& caption_tokens, const std::vector<CaptionedClip>& clips,
+                             const Mix& mix, const Config& config) {
   const BatchCaptions captions = distinct_captions(clips);
   const Value encoded = model.encode_text(ctx, caption_tokens);
   const bool own = model.config().prompt.condition == PromptCondition::own;
@@ -207,7 +207,8 @@ Value contrastive_batch_loss(Context& ctx, ContrastiveModel& model, const Encode
 
 Value ContrastiveStage::loss_of(const EncodedVideo& video, const std::vector<CaptionedClip>& clips,
                                 const Mix& mix) {
-  return contrastive_batch_loss(ctx_, model_, video, tokens_of(distinct_captions(clips)), clips, mix, config_);
+  return contrastive_batch_loss(ctx_, model_, video, tokens_of(distinct_captions(clips)), clips, mix,
+                                config_);
 }
 
 Late<float> ContrastiveStage::forward_backward(const StepPlan& plan) {
@@ -225,17 +226,20 @@ Late<float> ContrastiveStage::forward_backward(const StepPlan& plan) {
 std::optional<StageFigures> ContrastiveStage::evaluate(std::int64_t epoch, bool last) {
   const std::int64_t every = config_.integer("contrastive.eval_every");
   if (val_.empty() || !(last || (every > 0 && (epoch + 1) % every == 0))) return {};
-  const ClipViews views{.loader = val_loader_, .config = config_, .batch = config_.integer("contrastive.batch")};
+  const ClipViews views{
+      .loader = val_loader_, .config = config_, .batch = config_.integer("contrastive.batch")};
   const std::vector<std::int32_t> targets = select(labels_, val_);
   const Value class_texts = encode_text(ctx_, model_, class_texts_);
   std::vector<float> scores;
   double loss = 0;
   encode_clips(ctx_, model_, views, val_, [&](const EncodedVideo& video, std::int64_t first) {
-    const auto logits = to_vector(model_.logits(ctx_, video.embedding, model_.prompt(ctx_, class_texts, video)));
+    const auto logits =
+        to_vector(model_.logits(ctx_, video.embedding, model_.prompt(ctx_, class_texts, video)));
     scores.insert(scores.end(), logits.begin(), logits.end());
     const std::int64_t count = video.embedding.shape()[0];
     const auto begin = val_.begin() + first;
-    loss += static_cast<double>(count) * to_vector(loss_of(video, captioned({begin, begin + count}), {}).data)[0];
+    loss +=
+        static_cast<double>(count) * to_vector(loss_of(video, captioned({begin, begin + count}), {}).data)[0];
   });
   const Classification c = classify(
       scores, targets,

@@ -43,8 +43,8 @@ Tensor positives(const std::vector<CaptionedClip>& clips, const BatchCaptions& c
 
 // The first stage's loss: of encoded clips, and of their distinct captions as tokens.
 Value contrastive_batch_loss(Context& ctx, ContrastiveModel& model, const EncodedVideo& video,
-                             const TokenBatch& caption_tokens, const std::vector<CaptionedClip>& clips, const Mix& mix,
-                             const Config& config);
+                             const TokenBatch& caption_tokens, const std::vector<CaptionedClip>& clips,
+                             const Mix& mix, const Config& config);
 
 class ContrastiveStage : public Stage {
  public:

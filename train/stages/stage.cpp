@@ -130,8 +130,8 @@ class StageRun {
         schedule_factor(options_.schedule, plan.step, planner_.steps(), warmup) * watch_.lr_factor();
     context_.step = static_cast<std::uint32_t>(plan.step);
     Late<float> loss = stage_.forward_backward(plan);
-    started_.push_back({plan.step, plan.epoch, stage_.optimizer().groups().front().lr * factor, std::move(loss),
-                        stage_.optimizer().step(context_, factor)});
+    started_.push_back({plan.step, plan.epoch, stage_.optimizer().groups().front().lr * factor,
+                        std::move(loss), stage_.optimizer().step(context_, factor)});
   }
 
   // Takes what started steps found, but for the last `left` of them.
