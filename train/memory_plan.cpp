@@ -26,14 +26,21 @@ bool fits(const MemoryPlan& plan, std::size_t memory) {
 }
 
 // By bisection; 0 when not even one clip fits.
-std::int64_t batch_that_fits(const Config& config, const Context& ctx, const TextSizes& texts,
+std::int64_t batch_that_fits(const Config& config, const Context& ctx, const TrainingSizes& sizes,
                              std::int64_t batch, std::size_t memory) {
   std::int64_t fitting = 0, too_much = batch;
   while (too_much - fitting > 1) {
     const std::int64_t middle = (fitting + too_much) / 2;
-    (fits(plan_contrastive(config, ctx, texts, middle), memory) ? fitting : too_much) = middle;
+    (fits(plan_contrastive(config, ctx, sizes, middle), memory) ? fitting : too_much) = middle;
   }
   return fitting;
+}
+
+// Batches differ by one at most (StepPlanner).
+std::int64_t largest_batch(const Config& config, const TrainingSizes& sizes) {
+  const std::int64_t batch = config.integer("contrastive.batch");
+  const std::int64_t steps = StepPlanner(sizes.clips, batch, 1, 0, "contrastive").steps();
+  return (sizes.clips + steps - 1) / steps;
 }
 
 std::string advice(std::int64_t batch) {
@@ -49,20 +56,20 @@ std::string bytes_text(std::size_t bytes) {
                           : fmt::format("{:.1f} GiB", mebibytes / 1024);
 }
 
-MemoryPlan plan_contrastive(const Config& config, const Context& ctx, const TextSizes& texts,
+MemoryPlan plan_contrastive(const Config& config, const Context& ctx, const TrainingSizes& sizes,
                             std::int64_t batch) {
   Context plan = Context::planning(ctx.activations);
-  ContrastiveModel model(contrastive_model_config(config, texts.vocabulary));
+  ContrastiveModel model(contrastive_model_config(config, sizes.vocabulary));
   model.image_encoder().set_frozen(config.flag("video.freeze"));
   model.text_encoder().set_frozen(config.flag("text.freeze"));
   model.move_to(plan);
   std::vector<CaptionedClip> clips;
   for (std::int64_t i = 0; i < batch; ++i) {
-    const auto text = static_cast<std::int32_t>(i % std::max<std::int64_t>(1, texts.distinct));
+    const auto text = static_cast<std::int32_t>(i % std::max<std::int64_t>(1, sizes.distinct_texts));
     clips.push_back({std::to_string(text), text});
   }
   const BatchCaptions captions = distinct_captions(clips);
-  const std::vector<std::int32_t> longest(static_cast<std::size_t>(texts.length), 0);
+  const std::vector<std::int32_t> longest(static_cast<std::size_t>(sizes.text_length), 0);
   const std::vector<std::vector<std::int32_t>> tokens(captions.texts.size(), longest);
   const InputSpec input = input_spec(config);
   const Shape frames{batch, input.frames, input.height, input.width, 3};
@@ -83,8 +90,8 @@ MemoryPlan plan_contrastive(const Config& config, const Context& ctx, const Text
   return {batch, all + 2 * trained, plan.arena.statistics().peak_in_use};
 }
 
-MemoryPlan check_memory(const Config& config, Context& ctx, const TextSizes& texts) {
-  const MemoryPlan plan = plan_contrastive(config, ctx, texts, config.integer("contrastive.batch"));
+MemoryPlan check_memory(const Config& config, Context& ctx, const TrainingSizes& sizes) {
+  const MemoryPlan plan = plan_contrastive(config, ctx, sizes, largest_batch(config, sizes));
   const std::size_t memory = device_memory(ctx);
   std::fprintf(stderr, "memory: %s for parameters and optimizer, %s for a step of %lld clips%s\n",
                bytes_text(plan.parameters).c_str(), bytes_text(plan.step).c_str(),
@@ -94,12 +101,12 @@ MemoryPlan check_memory(const Config& config, Context& ctx, const TextSizes& tex
     throw Error(ExitCode::out_of_memory,
                 "training with batches of {} clips takes {}, the GPU has {} free: {}", plan.batch,
                 bytes_text(plan.total()), bytes_text(memory),
-                advice(batch_that_fits(config, ctx, texts, plan.batch, memory)));
+                advice(batch_that_fits(config, ctx, sizes, plan.batch, memory)));
   }
   return plan;
 }
 
-void with_memory_advice(const Config& config, Context& ctx, const TextSizes& texts,
+void with_memory_advice(const Config& config, Context& ctx, const TrainingSizes& sizes,
                         const std::function<void()>& train) {
   const std::size_t memory = device_memory(ctx);
   try {
@@ -108,9 +115,9 @@ void with_memory_advice(const Config& config, Context& ctx, const TextSizes& tex
     if (e.code() != ExitCode::out_of_memory || memory == 0) throw;
     // The device had less than the plan took it to have: what was in use is what there is.
     const std::size_t had = ctx.arena.statistics().bytes_held;
-    const std::int64_t batch = config.integer("contrastive.batch");
+    const std::int64_t batch = largest_batch(config, sizes);
     throw Error(ExitCode::out_of_memory, "{} (batches of {} clips): {}", e.what(), batch,
-                advice(batch_that_fits(config, ctx, texts, batch, had)));
+                advice(batch_that_fits(config, ctx, sizes, batch, had)));
   }
 }
 

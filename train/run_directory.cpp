@@ -113,11 +113,11 @@ void RunDirectory::lock() {
   }
 }
 
-std::string environment_json(int threads) {
+std::string environment_json(int threads, const std::string& device) {
   nlohmann::ordered_json json;
   CpuStream stream(threads);
   json["mg"] = MG_VERSION;
-  json["device"] = "cpu";
+  json["device"] = device;
   json["processor"] = processor_name();
   json["threads"] = stream.threads();
   json["instruction_set"] = std::string(to_string(stream.isa()));

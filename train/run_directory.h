@@ -42,7 +42,7 @@ class RunDirectory {
   int lock_file_ = -1;
 };
 
-// environment.json: processor, instruction set, threads, compiler, version of mg.
-std::string environment_json(int threads);
+// environment.json: device, processor, instruction set, threads, compiler, version of mg.
+std::string environment_json(int threads, const std::string& device = "cpu");
 
 }  // namespace mg

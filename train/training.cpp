@@ -5,6 +5,7 @@
 #include <set>
 
 #include "data/csv.h"
+#include "engine/file.h"
 #include "train/evaluation.h"
 #include "train/import_folder.h"
 #include "train/machine.h"
@@ -35,15 +36,20 @@ std::vector<GestureClass> trained_classes(const GestureData& data, const std::ve
 
 class Training {
  public:
-  // The run's folder is made last: wrong data leaves none behind.
+  // A device that is missing shows before hours of decoding, and the run's folder is made last: wrong data
+  // leaves none behind.
   Training(const TrainOptions& options, const Config& config)
       : options_(options),
         config_(config),
+        ctx_(make_context(config)),
         data_(options.data, config),
         train_(data_.readable_of_split("train")),
         classes_(trained_classes(data_, train_clips())),
-        run_(options.run, config, options.resume),
-        ctx_(make_context(config)) {
+        run_(options.run, config, options.resume) {
+    if (ctx_.on_device()) {
+      write_whole_file(run_.file("environment.json"),
+                       environment_json(config.small("threads"), device_text(ctx_)));
+    }
     write_problems(run_.file("problems.json"), data_.frames().bad_clips());
     run_.keep("clips.csv", clip_list());
     run_.keep("classes.json", classes_text(classes_));
@@ -59,9 +65,9 @@ class Training {
     model.initialize(ctx_.seed);
     load_imported(model);
     model.move_to(ctx_);
-    const TextSizes texts = text_sizes(tokenizer);
-    const MemoryPlan plan = check_memory(config_, ctx_, texts);
-    with_memory_advice(config_, ctx_, texts, [&] {
+    const TrainingSizes sizes = training_sizes(tokenizer);
+    const MemoryPlan plan = check_memory(config_, ctx_, sizes);
+    with_memory_advice(config_, ctx_, sizes, [&] {
       ContrastiveStage stage(ctx_, model, tokenizer, data_, classes_, config_);
       run_stage(stage, stage.options(), run_, ctx_);
     });
@@ -117,15 +123,15 @@ class Training {
     return clips;
   }
 
-  // Of the captions of the train split, in every template.
-  TextSizes text_sizes(const WordPiece& tokenizer) const {
+  // Captions in every template.
+  TrainingSizes training_sizes(const WordPiece& tokenizer) const {
     std::set<std::string> captions;
     for (const Clip& clip : train_clips()) captions.insert(clip.caption);
     const TemplatedTexts all =
         encode_templated(tokenizer, text_templates(config_), {captions.begin(), captions.end()},
                          static_cast<std::size_t>(config_.integer("text.max_length")));
-    return {static_cast<std::int64_t>(tokenizer.size()), static_cast<std::int64_t>(captions.size()),
-            all.tokens.length};
+    return {static_cast<std::int64_t>(train_.size()), static_cast<std::int64_t>(tokenizer.size()),
+            static_cast<std::int64_t>(captions.size()), all.tokens.length};
   }
 
   // Imported encoders in place of random ones. The run keeps their certificates: it is not continued with
@@ -188,11 +194,11 @@ class Training {
 
   const TrainOptions& options_;
   const Config& config_;
+  Context ctx_;
   GestureData data_;
   std::vector<std::int64_t> train_;  // numbers of the train split's clips
   std::vector<GestureClass> classes_;
   RunDirectory run_;
-  Context ctx_;
 };
 
 }  // namespace

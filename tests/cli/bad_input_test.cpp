@@ -37,6 +37,26 @@ struct Case {
 
 }  // namespace
 
+TEST_CASE("without a GPU, cuda is one error and auto one line") {
+  if (fs::exists("/dev/nvidia0")) {
+    MESSAGE("skipped: this machine has a GPU");
+    return;
+  }
+  const DataSet& data = synthetic_data();
+  const TemporaryFolder folder;
+  std::vector<std::string> arguments{"train", "--preset",     "nano",    "--manifest", data.manifest,
+                                     "--run", folder / "run", "--stage", "contrastive"};
+  arguments.insert(arguments.end(), {"--set", "contrastive.epochs=1", "--device", "cuda"});
+  check_error(mgtrain(arguments), 1, {"device cuda: "});
+  CHECK_FALSE(fs::exists(folder / "run"));
+  arguments.back() = "auto";
+  const Output trained = mgtrain(arguments);
+  CHECK(trained.code == 0);
+  const auto notice = trained.err.find("device: the processor; ");
+  CHECK(notice != std::string::npos);
+  CHECK(trained.err.find("device: the processor; ", notice + 1) == std::string::npos);
+}
+
 TEST_CASE("each command teaches with an example") {
   for (const std::string& command : kCommands) {
     CAPTURE(command);

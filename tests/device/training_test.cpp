@@ -120,6 +120,22 @@ TEST_CASE(
 }
 
 TEST_CASE(
+    "a batch that the GPU has no memory for is refused with one that fits, before anything is trained") {
+  if (!has_cuda()) return;
+  const TemporaryFolder folder;
+  auto arguments = training(folder / "run", "cuda", "f32");
+  for (const char* value : {"video.size=512", "video.frames=64", "contrastive.batch=64"}) {
+    arguments.insert(arguments.end(), {"--set", value});
+  }
+  const Output output = mgtrain(arguments);
+  INFO(output.err);
+  CHECK(output.code == 6);
+  CHECK(output.err.find("training with batches of ") != std::string::npos);
+  CHECK(output.err.find(" would fit") != std::string::npos);
+  CHECK_FALSE(fs::exists(folder / "run" / "ckpt"));
+}
+
+TEST_CASE(
     "mgtrain trains three stages on CUDA in bf16, is killed, resumes, and keeps to the processor's losses") {
   if (has_cuda()) check_training("bf16", 1e-2, 5e-2);
 }
