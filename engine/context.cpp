@@ -70,11 +70,11 @@ Tensor Context::upload_bytes(std::span<const std::byte> bytes) {
 }
 
 Tensor Context::activation(const Tensor& x) {
-  const Tensor there = to_device(x);
+  Tensor there = to_device(x);
   const bool pitched = there.pitch() == round_up(there.channels(), kChannelAlign);
   if (there.dtype() == activations && (pitched || !on_device())) return there;
   Tensor y = empty(x.shape(), Layout::pitched, activations);
-  run([&](auto& s) { scale_forward({y.view(), there.view(), 1}, s); });
+  run([&](auto& s) { scale_forward({y.view(), std::as_const(there).view(), 1}, s); });
   return y;
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/arena.h"
@@ -96,7 +97,8 @@ class Context {
   std::uint32_t sample_offset = 0;  // the global number of this batch's first sample
 
  private:
-  Context(Stream s, Arena memory, Arena host) : stream(std::move(s)), arena(memory), staging(host) {}
+  Context(Stream s, Arena memory, Arena host)
+      : stream(std::move(s)), arena(std::move(memory)), staging(std::move(host)) {}
 
   bool planning_ = false;
 };
