@@ -18,6 +18,7 @@ namespace mg {
 struct Effort {
   double seconds = 0.2;
   BenchClock clock = BenchClock::wall;  // of the processor; a device has events
+  bool once = false;                    // one run is enough: a rehearsal
 };
 
 class Bench {
@@ -30,6 +31,8 @@ class Bench {
   std::int64_t width = 64;  // channels of R(2+1)D's first layer
   // On the virtual GPU there are counts instead of times, and shapes keep their channels but have few rows.
   bool counting = false;
+  // While counting, also go through what only times need: events, other libraries, the roofline.
+  bool rehearsing = false;
   Effort effort;
 
   bool on_cuda() const { return stream.index() == 1; }

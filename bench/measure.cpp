@@ -29,6 +29,7 @@ Timing time_on(CpuStream&, const std::function<void()>& work, const Effort& effo
 
 #if defined(MG_CUDA)
 Timing time_on(CudaStream& stream, const std::function<void()>& work, const Effort& effort) {
+  if (effort.once) return summed_up(device_times(stream, work, 1));
   work();  // workspaces, tables
   std::vector<double> times = device_times(stream, work, kLeastRuns);
   const double first = now(BenchClock::wall);
@@ -64,7 +65,8 @@ std::vector<Result> measure(Bench& bench, const std::string& operation, const Jo
       report->take();
       run.work();
       result.launches = report->take();
-    } else {
+    }
+    if (report == nullptr || bench.rehearsing) {
       result.ours = time(bench, run.work);
       if (!run.peer.name.empty()) {
         result.peer = time(bench, run.peer.work);
@@ -82,6 +84,7 @@ std::vector<Result> measure(Bench& bench, const Operation& operation, LaunchRepo
   std::vector<Result> results;
   for (const MakeJob& make : operation.jobs(bench)) {
     const Job job = make();
+    if (!results.empty()) bench.rehearsing = false;  // one job of each operation is enough
     const auto of_job = measure(bench, operation.name, job, report, done);
     results.insert(results.end(), of_job.begin(), of_job.end());
   }

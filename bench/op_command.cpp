@@ -26,6 +26,7 @@ void bench_ops(const BenchOptions& options) {
     if (!what.empty() && std::find(what.begin(), what.end(), operation.name) == what.end()) continue;
     fmt::print("\n{}: {}\n", operation.name, operation.about);
     print_head(bench.counting);
+    bench.rehearsing = bench.counting && !options.svg.empty();
     const auto results =
         measure(bench, operation, setup.report.get(), [&](const Result& r) { print_result(r, peaks); });
     if (results.size() > 3) print_totals(results, peaks);
@@ -36,10 +37,9 @@ void bench_ops(const BenchOptions& options) {
   json["results"] = nlohmann::ordered_json::array();
   for (const Result& r : all) json["results"].push_back(to_json(r, peaks));
   write_file(options.json, json.dump(2) + "\n");
-  if (!bench.counting)
-    write_file(options.svg, roofline_svg(machine_text(bench), all, peaks));
-  else if (!options.svg.empty())
-    fmt::print("skipped: {}: a roofline needs times\n", options.svg);
+  const std::string title =
+      machine_text(bench) + (bench.counting ? ": a rehearsal, its times mean nothing" : "");
+  if (!options.svg.empty()) write_file(options.svg, roofline_svg(title, all, peaks));
 }
 
 }  // namespace mg

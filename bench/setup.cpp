@@ -56,7 +56,7 @@ Setup make_setup(const BenchOptions& options) {
   Bench& bench = *setup.bench;
   bench.width = options.width;
   bench.batch = options.batch > 0 ? options.batch : bench.on_cuda() && !bench.counting ? 8 : 1;
-  bench.effort = {options.seconds, options.cpu_clock ? BenchClock::cpu : BenchClock::wall};
+  bench.effort = {options.seconds, options.cpu_clock ? BenchClock::cpu : BenchClock::wall, bench.counting};
   return setup;
 }
 

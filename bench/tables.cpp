@@ -39,7 +39,7 @@ void print_head(bool counting) {
 }
 
 void print_result(const Result& result, const Peaks& peaks) {
-  if (result.ours) {
+  if (result.launches.empty()) {
     print_time(result, peaks);
   } else {
     print_counts(result);
@@ -51,7 +51,7 @@ void print_totals(const std::vector<Result>& results, const Peaks& peaks) {
   std::vector<Result> totals;
   std::vector<double> roofs;  // ms that the machine would need
   for (const Result& r : results) {
-    if (!r.ours) return;
+    if (!r.launches.empty()) return;
     std::size_t at = 0;
     while (at < totals.size() && totals[at].direction != r.direction) ++at;
     if (at == totals.size()) {
@@ -88,7 +88,7 @@ nlohmann::ordered_json to_json(const Result& r, const Peaks& peaks) {
   nlohmann::ordered_json json{{"operation", r.operation}, {"layer", r.name},          {"shape", r.shape},
                               {"uses", r.uses},           {"direction", r.direction}, {"flop", r.flops},
                               {"least_bytes", r.bytes}};
-  if (r.ours) {
+  if (r.launches.empty()) {
     const double ms = r.ours->median_ms;
     json.update({{"median_ms", ms},
                  {"best_ms", r.ours->best_ms},
