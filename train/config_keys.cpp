@@ -42,6 +42,9 @@ std::vector<ConfigKey> general_keys() {
              "activations and their gradients: f32, or bf16 with f32 parameters, statistics and losses; "
              "tf32: f32 whose "
              "matrix products round their operands to 10 bits, on a GPU"),
+      flag("cuda.libraries", false,
+           "on a GPU: matrix products and convolutions by cuBLASLt and cuDNN where they can, instead of our "
+           "kernels"),
       integer("checkpoint.every", 0, 0, kMany, "steps between checkpoints; 0: once an epoch"),
       integer("checkpoint.keep", 2, 1, 1000, "checkpoints kept of each stage"),
   };

@@ -48,6 +48,9 @@ Context make_context(const Config& config, const MachineOptions& options) {
                     &precision = config.text("precision");
   Context ctx(make_stream(device, options.threads.value_or(config.small("threads")), precision == "tf32"));
   if (precision == "bf16") ctx.activations = DType::bf16;
+#if defined(MG_CUDA)
+  if (auto* cuda = std::get_if<CudaStream>(&ctx.stream)) cuda->set_vendor(config.flag("cuda.libraries"));
+#endif
   ctx.seed = static_cast<std::uint64_t>(config.integer("seed"));
   if (ctx.on_device()) std::fprintf(stderr, "device: %s, %s\n", device_text(ctx).c_str(), precision.c_str());
   return ctx;
