@@ -1,3 +1,4 @@
+#if defined(MG_CUDA)  // the processor makes its inputs in data/clip_transform.h
 #include "kernels/frame_input.h"
 
 #include "hashed.h"
@@ -108,9 +109,8 @@ std::vector<Real> seen(const FrameCase& t, const std::vector<std::uint8_t>& stor
 
 }  // namespace
 
-#if defined(MG_CUDA)
 TEST_CASE("frames to a network's input against a naive double reference") {
-  if (!on_cuda()) return;  // the processor's is data/clip_transform.h
+  if (!on_cuda()) return;
   CudaStream stream;
   for (const DType type : {DType::f32, DType::bf16}) {
     for (const FrameCase& t : frame_cases()) {
