@@ -36,10 +36,14 @@ inline std::vector<LinearCase> linear_cases() {
       {"ReLU of the sum", 127, 32, 30, true, Activation::none, true, true, true},
       {"text width", 5, 768, 288, true, Activation::gelu},
       {"one class", 128, 64, 1},
-      {"many rows, 144 columns", 17000, 16, 144},
-      {"many rows, 128 columns", 17000, 16, 128, false},
-      {"many rows, 48 columns", 300, 48, 45},
-      {"many rows, 96 columns", 17000, 16, 91, true, Activation::none, true},
+      {"48 columns", 300, 48, 45},
+      // So many rows that the CUDA kernels take their wide tiles, of 144, 128 and 96 columns.
+      {"many rows to 144", 31000, 5, 144},
+      {"many rows to 128", 31000, 5, 128, false},
+      {"many rows to 91", 31000, 5, 91, true, Activation::none, true},
+      {"many rows of 144", 31000, 144, 5},
+      {"many rows of 128", 31000, 128, 5, false},
+      {"many rows of 91", 31000, 91, 5},
   };
 }
 
