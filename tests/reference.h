@@ -19,7 +19,8 @@
 
 namespace mg::test {
 
-// Half a unit in the last place of bf16 is 2^-9 of a number; twice that, since a result may lie beside a tie.
+// bf16 keeps 8 bits of a number: rounding to the nearest is off by at most 2^-8 of it, half a unit in the
+// last place.
 inline constexpr double kBF16Rounding = 1.0 / 256;
 
 // Bytes on a CUDA device. They move by raw calls, so that nothing here depends on the engine.
