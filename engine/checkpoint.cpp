@@ -166,7 +166,7 @@ void prune_checkpoints(const fs::path& folder, int keep) {
   std::vector<fs::path> leftovers;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with("step_") && name.ends_with(".tmp")) leftovers.push_back(entry.path());
+    if (name.ends_with(".tmp")) leftovers.push_back(entry.path());
   }
   for (const fs::path& path : leftovers) fs::remove_all(path);
 }

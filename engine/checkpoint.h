@@ -44,7 +44,7 @@ std::optional<FoundCheckpoint> latest_checkpoint(const std::filesystem::path& fo
                                                  const CheckpointReport& report);
 
 // Removes all but the newest keep of the folders named step_N below folder, and what interrupted saves left
-// there.
+// there (names that end in .tmp). Folders of other names stay.
 void prune_checkpoints(const std::filesystem::path& folder, int keep);
 
 // A tensor that lives elsewhere, under the name that files store it by.

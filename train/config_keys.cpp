@@ -47,6 +47,8 @@ std::vector<ConfigKey> general_keys() {
            "kernels"),
       integer("checkpoint.every", 0, 0, kMany, "steps between checkpoints; 0: once an epoch"),
       integer("checkpoint.keep", 2, 1, 1000, "checkpoints kept of each stage"),
+      flag("checkpoint.best", true,
+           "keep the checkpoint with the best figures on the val split beside the last, as ckpt/STAGE/best"),
   };
 }
 

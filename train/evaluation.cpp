@@ -49,20 +49,30 @@ nlohmann::ordered_json optimum_of(const std::filesystem::path& truth, const std:
 
 }  // namespace
 
+namespace {
+
+bool is_of_best(const Evaluation& e) { return e.json.at("checkpoint").at("which") == "best"; }
+
+}  // namespace
+
 std::filesystem::path result_file(const RunDirectory& run, const std::string& stage, const std::string& split,
-                                  bool shuffled) {
-  return run.results() / fmt::format("{}-{}{}.json", stage, split, shuffled ? "-shuffled" : "");
+                                  bool shuffled, bool best) {
+  return run.results() /
+         fmt::format("{}-{}{}{}.json", stage, split, shuffled ? "-shuffled" : "", best ? "-best" : "");
 }
 
 void save_evaluation(const RunDirectory& run, const Evaluation& e) {
-  const auto file = result_file(run, e.json.at("stage"), e.json.at("split"), e.json.contains("shuffled"));
+  const auto file =
+      result_file(run, e.json.at("stage"), e.json.at("split"), e.json.contains("shuffled"), is_of_best(e));
   write_whole_file(file, e.json.dump(2) + "\n");
 }
 
 std::string to_text(const Evaluation& e, bool per_class) {
-  return fmt::format("{} on {}{}\n{}\n", e.json.at("stage").get<std::string>(),
-                     e.json.at("split").get<std::string>(),
-                     e.json.contains("shuffled") ? ", frames shuffled" : "", to_table(e.figures, per_class));
+  return fmt::format(
+      "{} on {}{}{}\n{}\n", e.json.at("stage").get<std::string>(), e.json.at("split").get<std::string>(),
+      e.json.contains("shuffled") ? ", frames shuffled" : "",
+      is_of_best(e) ? fmt::format(", best checkpoint (epoch {})", e.json["checkpoint"]["epoch"].dump()) : "",
+      to_table(e.figures, per_class));
 }
 
 Evaluation evaluate_gestures(Context& ctx, GestureModel& model, const GestureData& data,
@@ -78,6 +88,7 @@ Evaluation evaluate_gestures(Context& ctx, GestureModel& model, const GestureDat
   result.json["mode"] = mode == GestureMode::classifier ? "classifier" : "similarity";
   result.json["split"] = split;
   result.json["manifest"] = data.manifest().path.string();
+  result.json["checkpoint"] = model.load(mode);
   if (shuffle_frames) result.json["shuffled"] = true;
   return result;
 }
@@ -95,13 +106,14 @@ std::vector<std::int32_t> recognise_gestures(Context& ctx, GestureModel& model, 
 
 Evaluation evaluate_emotions(Context& ctx, const RunDirectory& run, GestureModel& model,
                              const GestureData& data, const std::filesystem::path& emotions,
-                             const std::string& split, const std::filesystem::path& truth) {
+                             const std::string& split, const std::filesystem::path& truth,
+                             WhichCheckpoint which) {
   const std::vector<std::string> names = read_names(run.file("emotions.json"));
   const GestureTokens tokens = gesture_tokens(run, model.classes());
   EmotionTransformer transformer(
       emotion_config(run.config(), tokens.kinds, static_cast<std::int64_t>(names.size())));
-  load_tensors(named_tensors(transformer), finished_stage(run, "emotion").model,
-               run.path().string() + ": emotion");
+  const CheckpointData trained = finished_stage(run, "emotion", which);
+  load_tensors(named_tensors(transformer), trained.model, run.path().string() + ": emotion");
   transformer.move_to(ctx);
   auto samples =
       emotion_samples(read_emotions(emotions), names, data.manifest(), recognise_gestures(ctx, model, data),
@@ -118,6 +130,7 @@ Evaluation evaluate_emotions(Context& ctx, const RunDirectory& run, GestureModel
   result.json["mode"] = "emotion";
   result.json["split"] = split;
   result.json["manifest"] = data.manifest().path.string();
+  result.json["checkpoint"] = checkpoint_json(trained, which);
   if (!truth.empty()) result.json["optimum"] = optimum_of(truth, split);
   return result;
 }

@@ -10,6 +10,7 @@
 #include "train/classes.h"
 #include "train/gesture_scores.h"
 #include "train/run_directory.h"
+#include "train/stages/best_checkpoint.h"
 
 namespace mg {
 
@@ -20,17 +21,21 @@ enum class GestureMode {
 
 class GestureModel {
  public:
-  // Loads the contrastive model; the classifier when it is first asked for. Error(ExitCode::checkpoint) when
-  // a stage that is needed is not finished.
-  GestureModel(const RunDirectory& run, Context& ctx);
+  // Loads the contrastive model; the classifier when it is first asked for. which: the checkpoint of the
+  // stage that gives the scores; the classifier reads the last encoder in either case, on which it was
+  // trained. Error(ExitCode::checkpoint) when a stage that is needed is not finished.
+  GestureModel(const RunDirectory& run, Context& ctx, WhichCheckpoint which = WhichCheckpoint::last);
 
-  ContrastiveModel& contrastive() { return *contrastive_; }
+  ContrastiveModel& contrastive() { return *contrastive_; }  // the last
   // Read when first asked for: an imported model may know none, and names what --labels lists.
   const std::vector<GestureClass>& classes();
   const Config& config() const { return config_; }
   // The mode asked for; without one, the classifier if its training was begun, else similarity.
   GestureMode mode(const std::optional<std::string>& name) const;
 
+  // Loads what scores of this mode need, so that what is missing shows before long work. Returns which
+  // checkpoint gives the scores, as checkpoint_json describes it.
+  nlohmann::ordered_json load(GestureMode mode);
   // Scores [clips, classes].
   std::vector<float> scores(GestureMode mode, const ClipViews& views, std::span<const std::int64_t> clips);
   // Similarity to any texts, [clips, texts].
@@ -38,15 +43,18 @@ class GestureModel {
                                 std::span<const std::int64_t> clips);
 
  private:
-  Classifier& classifier();
+  void load_contrastive(WhichCheckpoint which);
+  void load_classifier();
 
   const RunDirectory& run_;
   Context& ctx_;
+  WhichCheckpoint which_, loaded_ = WhichCheckpoint::last;  // loaded_: what contrastive_ holds
   Config config_;
   std::vector<GestureClass> classes_;
   WordPiece tokenizer_;
   std::unique_ptr<ContrastiveModel> contrastive_;
   std::unique_ptr<Classifier> classifier_;
+  nlohmann::ordered_json contrastive_checkpoint_, classifier_checkpoint_;
 };
 
 // The number of the highest score of each row; ties go to the first.

@@ -52,12 +52,15 @@ std::string final_weights(const fs::path& run) {
     if (!fs::exists(run / "ckpt" / stage)) continue;
     fs::path last;
     for (const auto& entry : fs::directory_iterator(run / "ckpt" / stage)) {
+      if (!entry.path().filename().string().starts_with("step_")) continue;
       const auto number = [](const fs::path& p) { return std::stoll("0" + p.filename().string().substr(5)); };
       if (last.empty() || number(entry.path()) > number(last)) last = entry.path();
     }
-    for (const auto& file : fs::directory_iterator(last)) {
-      files[std::string(stage) + "/" + last.filename().string() + "/" + file.path().filename().string()] =
-          read_whole_file(file.path(), ExitCode::failure);
+    for (const fs::path& checkpoint : {last, run / "ckpt" / stage / "best"}) {
+      if (!fs::exists(checkpoint)) continue;
+      for (const auto& file : fs::directory_iterator(checkpoint)) {
+        files[fs::relative(file.path(), run).string()] = read_whole_file(file.path(), ExitCode::failure);
+      }
     }
   }
   std::string all;

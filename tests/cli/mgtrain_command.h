@@ -24,7 +24,7 @@ struct DataSet {
 // 96 synthetic clips, made once.
 const DataSet& synthetic_data();
 
-// The contents of every file of a run's last checkpoints, by name, for comparisons.
+// The contents of every file of a run's last and best checkpoints, by name, for comparisons.
 std::string final_weights(const std::filesystem::path& run);
 
 }  // namespace mg::test

@@ -111,6 +111,35 @@ TEST_CASE("eval counts every clip of the split, predict ranks labels, report wri
   CHECK(read_whole_file(run / "report.html", ExitCode::failure).find("</html>") != std::string::npos);
 }
 
+TEST_CASE("the best checkpoint is kept beside the last, and says of which a figure is") {
+  const fs::path& run = whole_run();
+  const DataSet& data = synthetic_data();
+  for (const std::string stage : {"contrastive", "classifier", "emotion"}) {
+    CAPTURE(stage);
+    const std::string mode = stage == "contrastive" ? "similarity" : stage;
+    const json last = read_json(run / "results" / (stage + "-val.json"));
+    CHECK(last["checkpoint"]["which"] == "last");
+    const Output eval = mgtrain({"eval", "--run", run, "--manifest", data.manifest, "--split", "val",
+                                 "--mode", mode, "--emotion", data.emotions, "--checkpoint", "best"});
+    REQUIRE_MESSAGE(eval.code == 0, eval.err);
+    CHECK(eval.out.find("best checkpoint (epoch ") != std::string::npos);
+    const json best = read_json(run / "results" / (stage + "-val-best.json"));
+    CHECK(best["checkpoint"]["which"] == "best");
+    CHECK(best["checkpoint"]["step"] == read_json(run / "ckpt" / stage / "best/state.json")["step"]);
+    CHECK(best["top1"].get<double>() >= last["top1"].get<double>());
+    // What the stage saw when it kept it.
+    const fs::path newest =
+        run / "ckpt" / stage / ("step_" + last["checkpoint"]["step"].dump()) / "state.json";
+    CHECK(best["top1"].get<double>() == doctest::Approx(read_json(newest)["best"]["top1"].get<double>()));
+    CHECK(read_json(run / "results" / (stage + "-val.json")) == last);
+  }
+  fs::path any;
+  for (const auto& entry : fs::directory_iterator(data.folder / "synth/videos")) any = entry.path();
+  CHECK(mgtrain({"predict", "--run", run, "--checkpoint", "best", any}).code == 0);
+  const Output wrong = mgtrain({"predict", "--run", run, "--checkpoint", "bets", any});
+  CHECK(wrong.code == 2);
+}
+
 TEST_CASE("a run that is killed again and again ends with the weights of one that was not") {
   // By hand with MG_KILLS=20.
   const char* wanted = std::getenv("MG_KILLS");
@@ -243,7 +272,8 @@ TEST_CASE("SIGTERM ends a run after its step, saved, and it goes on from there")
     long long step = 0;
     for (const auto& entry : fs::directory_iterator(checkpoints)) {
       const std::string name = entry.path().filename().string();
-      if (!name.ends_with(".tmp")) step = std::max(step, std::stoll(name.substr(5)));
+      if (name.starts_with("step_") && !name.ends_with(".tmp"))
+        step = std::max(step, std::stoll(name.substr(5)));
     }
     return step;
   };

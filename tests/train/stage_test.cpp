@@ -52,6 +52,7 @@ class SmallStage : public Stage {
     evaluated.push_back(epoch);
     CHECK(last == (epoch + 1 == kEpochs));
     StageFigures figures{50, 100};
+    if (!val_top1.empty()) figures.top1 = val_top1.at(static_cast<std::size_t>(epoch));
     if (!val_losses.empty()) figures.loss = val_losses.at(static_cast<std::size_t>(epoch));
     return figures;
   }
@@ -66,6 +67,7 @@ class SmallStage : public Stage {
   std::vector<std::int64_t> prefetched, evaluated;
   std::vector<std::vector<std::int64_t>> seen;
   std::vector<double> val_losses;  // of each epoch; empty: none is told
+  std::vector<double> val_top1;    // of each epoch; empty: always 50
   std::int64_t fail_at = -1;
   bool explode = false;
 
@@ -228,6 +230,95 @@ TEST_CASE("a watched stage lowers its rates and ends early, and is cut off witho
       CHECK(finished_stage(run, "small").state == finished_stage(RunDirectory(whole_path), "small").state);
     }
   }
+}
+
+TEST_CASE("the best checkpoint is the highest top-1, of equals the smaller loss, then the earlier") {
+  test::TemporaryFolder folder;
+  const Config config;
+  Context ctx{CpuStream(1)};
+  struct Case {
+    const char* name;
+    std::vector<double> top1, losses;
+    std::int64_t epoch;  // the best, from 1
+  };
+  for (const Case& c : {Case{"top1", {40, 60, 50, 60, 30, 20}, {}, 2},
+                        Case{"loss", {40, 60, 50, 60, 60, 20}, {9, 3, 1, 2, 2, 0}, 4},
+                        Case{"nan", {40, 60, 60, 60, 60, 60}, {9, NAN, 1, 2, 2, 0}, 2},
+                        Case{"last", {1, 2, 3, 4, 5, 6}, {}, 6}}) {
+    CAPTURE(c.name);
+    RunDirectory run(folder / c.name, config, false);
+    SmallStage stage(ctx);
+    stage.val_top1 = c.top1;
+    stage.val_losses = c.losses;
+    run_stage(stage, kOptions, run, ctx);
+    const CheckpointData best = finished_stage(run, "small", WhichCheckpoint::best);
+    CHECK(checkpoint_json(best, WhichCheckpoint::best) ==
+          nlohmann::ordered_json{{"which", "best"}, {"step", 4 * c.epoch}, {"epoch", c.epoch}});
+    CHECK(finished_stage(run, "small").state["epoch"] == 6);
+    // It is the model of that epoch.
+    SmallStage until(ctx);
+    until.fail_at = 4 * c.epoch;
+    RunDirectory other(folder / (c.name + std::string("-until")), config, false);
+    if (c.epoch < kEpochs) {
+      CHECK_THROWS_AS(run_stage(until, kOptions, other, ctx), Error);
+    } else {
+      run_stage(until, kOptions, other, ctx);
+    }
+    SmallStage loaded(ctx);
+    load_tensors(loaded.model(), best.model, "best");
+    CHECK(loaded.weights() == until.weights());
+  }
+}
+
+TEST_CASE(
+    "the best checkpoint survives any cut with the same bits, and none is claimed where none was kept") {
+  test::TemporaryFolder folder;
+  const std::vector<double> top1{40, 60, 50, 60, 70, 20};
+  Context ctx{CpuStream(1)};
+  const auto bytes = [](const std::filesystem::path& run) {
+    std::string all;
+    for (const char* file : {"model.safetensors", "training.safetensors", "state.json", "manifest.json"}) {
+      all += read_whole_file(run / "ckpt/small/best" / file, ExitCode::failure);
+    }
+    return all;
+  };
+  const auto train = [&](const std::filesystem::path& path, const Config& config, std::int64_t fail_at) {
+    RunDirectory run(path, config, true);
+    SmallStage stage(ctx);
+    stage.val_top1 = top1;
+    stage.fail_at = fail_at;
+    if (fail_at < 0) return run_stage(stage, kOptions, run, ctx);
+    CHECK_THROWS_AS(run_stage(stage, kOptions, run, ctx), Error);
+  };
+  Config rare;  // the best is newer than the last checkpoint when the run is cut off
+  rare.set("checkpoint.every=7");
+  train(folder / "whole", rare, -1);
+  for (std::int64_t cut = 1; cut < 24; cut += 2) {
+    CAPTURE(cut);
+    const auto path = folder / ("cut" + std::to_string(cut));
+    train(path, rare, cut);
+    // What a kill while it was saved leaves does not stay.
+    std::filesystem::create_directories(path / "ckpt/small/best.tmp");
+    train(path, rare, -1);
+    CHECK(bytes(path) == bytes(folder / "whole"));
+    CHECK_FALSE(std::filesystem::exists(path / "ckpt/small/best.tmp"));
+  }
+  Config without;
+  without.set("checkpoint.best=false");
+  train(folder / "without", without, -1);
+  CHECK_FALSE(std::filesystem::exists(folder / "without/ckpt/small/best"));
+  const RunDirectory run(folder / "without");
+  CHECK_THROWS_WITH_AS(finished_stage(run, "small", WhichCheckpoint::best),
+                       doctest::Contains("there is no best checkpoint"), Error);
+  // Kept for a while, then not: what is there is the best of a part of the training only.
+  train(folder / "while", rare, 9);
+  train(folder / "while", without, -1);
+  CHECK_THROWS_WITH_AS(finished_stage(RunDirectory(folder / "while"), "small", WhichCheckpoint::best),
+                       doctest::Contains("there is no best checkpoint"), Error);
+  std::filesystem::copy(folder / "whole/ckpt/small/step_24", folder / "whole/ckpt/small/best",
+                        std::filesystem::copy_options::overwrite_existing);
+  CHECK_THROWS_WITH_AS(finished_stage(RunDirectory(folder / "whole"), "small", WhichCheckpoint::best),
+                       doctest::Contains("expected the checkpoint of step 20"), Error);
 }
 
 TEST_CASE("gradients that stay not finite end the training") {

@@ -18,6 +18,7 @@ struct EvalCommand {
   std::string split = "test";
   std::optional<std::string> mode;
   bool shuffle_frames = false, per_class = false;
+  WhichCheckpoint which = WhichCheckpoint::last;
   MachineOptions machine{.threads = 0, .device = "auto"};
 
   void evaluate() const {
@@ -25,11 +26,13 @@ struct EvalCommand {
       throw Error(ExitCode::usage, "--mode emotion needs --emotion E.csv");
     const RunDirectory directory(run);
     Context ctx = make_context(directory.config(), machine);
-    GestureModel model(directory, ctx);
+    const bool emotion = mode == "emotion";
+    GestureModel model(directory, ctx, emotion ? WhichCheckpoint::last : which);
+    model.load(model.mode(emotion ? std::nullopt : mode));
     const GestureData gestures(data, directory.config());
     const Evaluation result =
-        mode == "emotion" ? evaluate_emotions(ctx, directory, model, gestures, emotions, split, truth)
-                          : evaluate_gestures(ctx, model, gestures, split, model.mode(mode), shuffle_frames);
+        emotion ? evaluate_emotions(ctx, directory, model, gestures, emotions, split, truth, which)
+                : evaluate_gestures(ctx, model, gestures, split, model.mode(mode), shuffle_frames);
     save_evaluation(directory, result);
     if (!json.empty()) write_whole_file(json, result.json.dump(2) + "\n");
     std::printf("%s", to_text(result, per_class).c_str());
@@ -55,6 +58,7 @@ void add_eval_command(CLI::App& app, Action& action) {
   command->add_flag("--shuffle-frames", options->shuffle_frames, "show each clip's frames in random order");
   command->add_flag("--per-class", options->per_class, "a line for each class");
   command->add_option("--json", options->json, "write the figures to this file, too");
+  add_checkpoint_option(*command, options->which);
   add_machine_options(*command, options->machine);
   command->footer(
       "JSON: n, top1, top5, mean_class, macro_f1 (percent), confusion [true][predicted], labels, constant "

@@ -67,6 +67,19 @@ Config ConfigOptions::make(const Config* base) const {
   return config;
 }
 
+void add_checkpoint_option(CLI::App& command, WhichCheckpoint& which) {
+  command
+      .add_option_function<std::string>(
+          "--checkpoint",
+          [&which](const std::string& name) {
+            which = name == "best" ? WhichCheckpoint::best : WhichCheckpoint::last;
+          },
+          "the last checkpoint of the stage that is used, or the best on the val split; the stages before it "
+          "are the last, on which it was trained")
+      ->check(CLI::IsMember({"last", "best"}))
+      ->default_str("last");
+}
+
 void add_data_options(CLI::App& command, DataOptions& options) {
   command
       .add_option(

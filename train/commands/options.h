@@ -9,6 +9,7 @@
 #include "train/config.h"
 #include "train/gesture_data.h"
 #include "train/machine.h"
+#include "train/stages/best_checkpoint.h"
 
 namespace CLI {
 class App;
@@ -34,6 +35,9 @@ struct ConfigOptions {
 void add_threads_option(CLI::App& command, std::optional<int>& threads);
 // --threads and --device
 void add_machine_options(CLI::App& command, MachineOptions& machine);
+
+// --checkpoint last or best
+void add_checkpoint_option(CLI::App& command, WhichCheckpoint& which);
 
 // --manifest, --cache, --on-bad
 void add_data_options(CLI::App& command, DataOptions& options);

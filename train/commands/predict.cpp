@@ -47,6 +47,7 @@ struct PredictCommand {
   std::vector<std::string> videos;
   std::size_t top = 5;
   bool json = false;
+  WhichCheckpoint which = WhichCheckpoint::last;
   MachineOptions machine{.threads = 0, .device = "auto"};
 
   void predict() const {
@@ -54,6 +55,9 @@ struct PredictCommand {
     const bool is_run = std::filesystem::exists(run / "ckpt"),
                is_import = std::filesystem::exists(run / kCertificateFile);
     if (is_import && !is_run) {
+      if (which == WhichCheckpoint::best)
+        throw Error(ExitCode::usage, "--checkpoint best: {} is an imported network, which has one only",
+                    run.string());
       predict_classes(texts);
     } else {
       predict_gestures(texts);
@@ -65,7 +69,8 @@ struct PredictCommand {
   void predict_gestures(const std::vector<std::string>& texts) const {
     const RunDirectory directory(run);
     Context ctx = make_context(directory.config(), machine);
-    GestureModel model(directory, ctx);
+    GestureModel model(directory, ctx, which);
+    model.load(texts.empty() ? model.mode({}) : GestureMode::similarity);
     const std::vector<float> scores =
         on_videos(ctx, model.config(), [&](const ClipViews& views, const auto& clips) {
           return texts.empty() ? model.scores(model.mode({}), views, clips)
@@ -146,6 +151,7 @@ void add_predict_command(CLI::App& app, Action& action) {
   command->add_option("--top", options->top, "labels shown of each video; 0: all")->capture_default_str();
   command->add_flag("--json", options->json, "print JSON: video and labels with probabilities");
   command->add_option("VIDEO", options->videos, "video files")->required();
+  add_checkpoint_option(*command, options->which);
   add_machine_options(*command, options->machine);
   command->footer(
       "Example: mgtrain predict --run runs/first clip1.mp4 clip2.mp4\n"

@@ -64,10 +64,23 @@ class StageRun {
         context_(context),
         planner_(options.samples, options.batch, options.epochs, context.seed, stage.name()),
         watch_(options.watch),
+        best_(run.checkpoints(stage.name()), run.config().flag("checkpoint.best")),
         first_(restore()),
         log_(run.file("metrics.jsonl"), stage.name(), first_) {}
 
   void train() {
+    if (first_ == planner_.steps() || watch_.stops()) return;
+    run_steps();
+    if (watch_.stops()) {
+      print_line(fmt::format("{}: ended after epoch {}: the loss has not fallen for {} epochs", stage_.name(),
+                             epoch_, options_.watch.stop_after));
+    }
+    const std::string best = best_.summary(last_figures_);
+    if (!best.empty()) print_line(fmt::format("{}: {}", stage_.name(), best));
+  }
+
+ private:
+  void run_steps() {
     const std::int64_t total = planner_.steps();
     InterruptGuard guard;
     Progress progress(stage_.name(), total * options_.samples / planner_.steps_per_epoch(), stage_.unit(),
@@ -84,17 +97,12 @@ class StageRun {
       const bool due = every > 0 ? (step + 1) % every == 0 : epoch_ends;
       const int signal = InterruptGuard::signal();
       if (!context_.on_device() || epoch_ends || due || signal != 0) finish_steps(0, progress);
-      if (epoch_ends) evaluate(step);
+      if (epoch_ends) evaluate(step + 1);
       progress.update((step + 1) * options_.samples / planner_.steps_per_epoch(),
                       fmt::format("epoch {}/{}  loss {:.4f}{}", step / planner_.steps_per_epoch() + 1,
                                   options_.epochs, last_loss_, val_note_));
       const bool ends = step + 1 == total || watch_.stops();
       if (due || ends || signal != 0) save(step + 1);
-      if (watch_.stops()) {
-        print_line(fmt::format("{}: ends after epoch {}: the loss has not fallen for {} epochs",
-                               stage_.name(), step / planner_.steps_per_epoch() + 1,
-                               options_.watch.stop_after));
-      }
       if (signal != 0 && !ends) {
         throw Error(signal == SIGINT ? ExitCode::interrupted : ExitCode::terminated,
                     "{} stopped at step {} of {} and saved: add --resume to continue", stage_.name(),
@@ -103,7 +111,6 @@ class StageRun {
     }
   }
 
- private:
   std::int64_t restore() {
     auto found = latest_checkpoint(run_.checkpoints(stage_.name()), print_line);
     if (!found) return 0;
@@ -117,6 +124,7 @@ class StageRun {
                   planner_.steps(), found->data.state.dump());
     }
     watch_.restore(found->data.state.value("watch", nlohmann::json()), source);
+    best_.restore(found->data.state.value("best", nlohmann::json()), source);
     if (step < planner_.steps() && !watch_.stops()) {
       print_line(fmt::format("{}: continuing at step {} of {}", stage_.name(), step, planner_.steps()));
     }
@@ -165,27 +173,42 @@ class StageRun {
     log_.write(std::move(line));
   }
 
-  void evaluate(std::int64_t step) {
-    const std::int64_t epoch = step / planner_.steps_per_epoch();
-    const auto figures = stage_.evaluate(epoch, epoch + 1 == options_.epochs);
-    watch_.epoch_ends(figures ? figures->loss : std::nullopt);
-    if (!figures) return;
-    nlohmann::ordered_json line{{"kind", "eval"}, {"step", step + 1},      {"epoch", epoch + 1},
-                                {"split", "val"}, {"top1", figures->top1}, {"top5", figures->top5}};
-    if (figures->loss) line["loss"] = *figures->loss;
+  // After an epoch, of which steps are done.
+  void evaluate(std::int64_t steps) {
+    epoch_ = steps / planner_.steps_per_epoch();
+    last_figures_ = stage_.evaluate(epoch_ - 1, epoch_ == options_.epochs);
+    watch_.epoch_ends(last_figures_ ? last_figures_->loss : std::nullopt);
+    if (!last_figures_) return;
+    nlohmann::ordered_json line{{"kind", "eval"},
+                                {"step", steps},
+                                {"epoch", epoch_},
+                                {"split", "val"},
+                                {"top1", last_figures_->top1},
+                                {"top5", last_figures_->top5}};
+    if (last_figures_->loss) line["loss"] = *last_figures_->loss;
     log_.write(std::move(line));
-    val_note_ = fmt::format("  val top-1 {:.1f} %", figures->top1);
+    val_note_ = fmt::format("  val top-1 {:.1f} %", last_figures_->top1);
+    best_.offer(*last_figures_, steps, epoch_, [&] {
+      return CheckpointData{to_tensor_map(stage_.model()), {}, state(steps)};
+    });
+  }
+
+  nlohmann::json state(std::int64_t step) const {
+    return {{"stage", stage_.name()},
+            {"step", step},
+            {"steps", planner_.steps()},
+            {"epoch", step / planner_.steps_per_epoch()}};
   }
 
   void save(std::int64_t step) {
     const auto folder = run_.checkpoints(stage_.name());
-    save_checkpoint(folder / fmt::format("step_{}", step), {to_tensor_map(stage_.model()),
-                                                            to_tensor_map(named_tensors(stage_.optimizer())),
-                                                            {{"stage", stage_.name()},
-                                                             {"step", step},
-                                                             {"steps", planner_.steps()},
-                                                             {"stopped_early", watch_.stops()},
-                                                             {"watch", watch_.state()}}});
+    nlohmann::json all = state(step);
+    all["stopped_early"] = watch_.stops();
+    all["watch"] = watch_.state();
+    all["best"] = best_.state();
+    save_checkpoint(
+        folder / fmt::format("step_{}", step),
+        {to_tensor_map(stage_.model()), to_tensor_map(named_tensors(stage_.optimizer())), std::move(all)});
     prune_checkpoints(folder, run_.config().small("checkpoint.keep"));
   }
 
@@ -195,12 +218,15 @@ class StageRun {
   Context& context_;
   StepPlanner planner_;
   LossWatch watch_;
+  BestCheckpoint best_;
   std::int64_t first_;
   MetricsLog log_;
   std::deque<StartedStep> started_;
   double last_loss_ = 0;
   int skipped_ = 0;
-  std::string val_note_;  // the val split's last figure
+  std::int64_t epoch_ = 0;                    // the last that ended
+  std::optional<StageFigures> last_figures_;  // after it
+  std::string val_note_;                      // the val split's last figure
 };
 
 bool complete(const CheckpointData& data) {
@@ -214,7 +240,7 @@ void run_stage(Stage& stage, const StageOptions& options, const RunDirectory& ru
   StageRun(stage, options, run, context).train();
 }
 
-CheckpointData finished_stage(const RunDirectory& run, const std::string& stage) {
+CheckpointData finished_stage(const RunDirectory& run, const std::string& stage, WhichCheckpoint which) {
   auto found = latest_checkpoint(run.checkpoints(stage), print_line);
   if (!found) {
     throw Error(ExitCode::checkpoint,
@@ -226,12 +252,20 @@ CheckpointData finished_stage(const RunDirectory& run, const std::string& stage)
         ExitCode::checkpoint, "{}: stage '{}' stopped at step {} of {}: continue it with --resume first",
         run.path().string(), stage, found->data.state.value("step", 0), found->data.state.value("steps", 0));
   }
-  return std::move(found->data);
+  if (which == WhichCheckpoint::last) return std::move(found->data);
+  return best_checkpoint(run.checkpoints(stage), found->data.state.value("best", nlohmann::json()));
 }
 
 bool is_finished(const RunDirectory& run, const std::string& stage) {
   const auto found = latest_checkpoint(run.checkpoints(stage), print_line);
   return found && complete(found->data);
+}
+
+nlohmann::ordered_json checkpoint_json(const CheckpointData& data, WhichCheckpoint which) {
+  nlohmann::ordered_json json{{"which", which == WhichCheckpoint::best ? "best" : "last"},
+                              {"step", data.state.value("step", std::int64_t{0})}};
+  if (data.state.contains("epoch")) json["epoch"] = data.state["epoch"];
+  return json;
 }
 
 }  // namespace mg

@@ -11,6 +11,7 @@
 #include "engine/checkpoint.h"
 #include "engine/optimizer.h"
 #include "train/run_directory.h"
+#include "train/stages/best_checkpoint.h"
 #include "train/stages/loss_watch.h"
 
 namespace mg {
@@ -40,12 +41,6 @@ class StepPlanner {
   std::vector<std::int64_t> order_;
 };
 
-// What a stage saw of the val split.
-struct StageFigures {
-  double top1 = 0, top5 = 0;
-  std::optional<double> loss = {};
-};
-
 class Stage {
  public:
   virtual ~Stage() = default;
@@ -69,14 +64,19 @@ struct StageOptions {
 };
 
 // Trains stage to its end, or to where its loss has stopped falling, from the newest checkpoint when there is
-// one (a new run has none). Saves after each epoch or as checkpoint.every says, and when SIGINT or SIGTERM
-// comes: then throws Error(ExitCode::interrupted or terminated). Ten steps in a row whose gradients are not
-// finite are an Error(ExitCode::failure).
+// one (a new run has none). Saves after each epoch or as checkpoint.every says, keeps the best on the val
+// split beside it (best_checkpoint.h), and saves when SIGINT or SIGTERM comes: then throws
+// Error(ExitCode::interrupted or terminated). Ten steps in a row whose gradients are not finite are an
+// Error(ExitCode::failure).
 void run_stage(Stage& stage, const StageOptions& options, const RunDirectory& run, Context& context);
 
-// The last checkpoint of a stage whose training has ended. Error(ExitCode::checkpoint) when there is none,
-// or when it is not finished.
-CheckpointData finished_stage(const RunDirectory& run, const std::string& stage);
+// The last or the best checkpoint of a stage whose training has ended. Error(ExitCode::checkpoint) when there
+// is none, or when the stage is not finished.
+CheckpointData finished_stage(const RunDirectory& run, const std::string& stage,
+                              WhichCheckpoint which = WhichCheckpoint::last);
 bool is_finished(const RunDirectory& run, const std::string& stage);
+
+// {"which": "last", "step": 900, "epoch": 30}, of what finished_stage gave. An imported model has no epoch.
+nlohmann::ordered_json checkpoint_json(const CheckpointData& data, WhichCheckpoint which);
 
 }  // namespace mg

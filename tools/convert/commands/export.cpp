@@ -8,6 +8,7 @@
 #include "tools/convert/commands/commands.h"
 #include "tools/convert/write_weights.h"
 #include "tools/convert/written_folder.h"
+#include "train/commands/options.h"
 #include "train/run_directory.h"
 #include "train/stages/stage.h"
 
@@ -28,6 +29,7 @@ const std::vector<std::string> kTextReading{"text.pooling", "text.max_length", "
 struct ExportCommand {
   fs::path run, out;
   std::string to;
+  WhichCheckpoint which = WhichCheckpoint::last;
 
   ExitCode convert() const {
     const RunDirectory directory(run);
@@ -45,7 +47,7 @@ struct ExportCommand {
     Source source;
     source.path = run;
     source.weights.format = "run";
-    source.weights.tensors = finished_stage(directory, "contrastive").model;
+    source.weights.tensors = finished_stage(directory, "contrastive", which).model;
     source.vocabulary = WordPiece::load(directory.file("vocab.txt")).vocabulary();
     source.tokenizer.lowercase = directory.config().flag("text.lowercase");
     source.files = {directory.file("config.toml"), directory.file("vocab.txt")};
@@ -74,7 +76,11 @@ struct ExportCommand {
     std::size_t stages = 0;
     for (const char* stage : {"contrastive", "classifier", "emotion"}) {
       if (!fs::exists(directory.checkpoints(stage))) continue;
-      const CheckpointData data = finished_stage(directory, stage);
+      if (which == WhichCheckpoint::best && stages > 0) {
+        std::printf("%s: left out: it was trained on the last contrastive model, not on the best\n", stage);
+        continue;
+      }
+      const CheckpointData data = finished_stage(directory, stage, which);
       write_safetensors(folder.path() / fmt::format("{}.safetensors", stage), data.model,
                         {{"format", "pt"}, {"mg.stage", stage}});
       std::printf("%s/%s.safetensors: %zu tensors\n", out.c_str(), stage, data.model.size());
@@ -102,6 +108,7 @@ void add_export_command(CLI::App& app, ConvertAction& action) {
       ->required()
       ->check(CLI::IsMember({"torchvision", "transformers", "safetensors"}));
   command->add_option("--out", options->out, "folder to make")->required();
+  add_checkpoint_option(*command, options->which);
   command->footer(
       "torchvision and transformers get model.safetensors under their names, which load with strict=True, "
       "and\n"
