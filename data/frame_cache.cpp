@@ -77,6 +77,10 @@ std::int64_t FrameCache::frame_count(std::int64_t clip) const {
   return state_->entries.at(static_cast<std::size_t>(clip)).count;
 }
 
+const std::string& FrameCache::source_hash(std::int64_t clip) const {
+  return state_->entries.at(static_cast<std::size_t>(clip)).source_hash;
+}
+
 const std::vector<BadClip>& FrameCache::bad_clips() const { return state_->bad; }
 bool FrameCache::built() const { return state_->built; }
 

@@ -52,7 +52,8 @@ class FrameCache : public FrameSource {
   std::int64_t frame_count(std::int64_t clip) const override;  // 0: bad
   bool uniform() const override { return true; }               // the decode specification's size
   const std::vector<BadClip>& bad_clips() const;
-  bool built() const;  // false: all of it was there already
+  const std::string& source_hash(std::int64_t clip) const;  // of its file's contents
+  bool built() const;                                       // false: all of it was there already
 
  private:
   struct State;

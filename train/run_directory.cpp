@@ -1,10 +1,7 @@
 #include "train/run_directory.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cstring>
+#include <algorithm>
+#include <array>
 #include <fstream>
 
 #include <nlohmann/json.hpp>
@@ -19,10 +16,46 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Keys that may differ between a run and its continuation, because no result depends on them.
-bool changes_no_result(const std::string& key) {
+// Where the things are that a run starts from.
+constexpr std::array kPlaces{"video.weights", "text.weights", "text.vocabulary"};
+
+// Keys that may differ between a run and its continuation, because no result depends on them: a place does
+// not count, but whether there is one.
+bool may_differ(const std::string& key, const Config& one, const Config& other) {
+  if (std::find(kPlaces.begin(), kPlaces.end(), key) != kPlaces.end())
+    return !one.text(key).empty() && !other.text(key).empty();
   return key == "threads" || key == "device" || key.starts_with("checkpoint.");
 }
+
+// A run's config.toml names places relative to the run, so that all of it can be moved.
+void write_config(const fs::path& run, Config config) {
+  for (const std::string key : kPlaces) {
+    if (const fs::path place = config.text(key); !place.empty())
+      config.set(key + "=" + fs::proximate(fs::absolute(place), fs::absolute(run)).string());
+  }
+  write_whole_file(run / "config.toml", config.to_toml());
+}
+
+Config read_config(const fs::path& run) {
+  Config config;
+  config.load_file(run / "config.toml");
+  for (const std::string key : kPlaces) {
+    if (const fs::path place = config.text(key); !place.empty())
+      config.set(key + "=" + fs::weakly_canonical(fs::canonical(run) / place).string());
+  }
+  return config;
+}
+
+void take(FileLock& lock, const fs::path& run) {
+  if (!lock.try_take()) {
+    throw Error(ExitCode::config, "{}: another process is writing to this run: {}", run.string(),
+                lock.holder());
+  }
+  if (const std::string warning = lock.warning(); !warning.empty())
+    std::fprintf(stderr, "%s\n", warning.c_str());
+}
+
+fs::path lock_file(const fs::path& run) { return run / ".lock"; }
 
 std::string processor_name() {
   std::ifstream file("/proc/cpuinfo");
@@ -42,6 +75,10 @@ void RunDirectory::check(const fs::path& path, bool resume) {
   if (fs::exists(path) && !fs::is_directory(path)) {
     throw Error(ExitCode::usage, "{}: expected a folder for the run, this is a file", path.string());
   }
+  if (fs::exists(lock_file(path))) {
+    FileLock lock(lock_file(path));
+    take(lock, path);
+  }
   if (!resume && fs::exists(path) && !fs::is_empty(path)) {
     throw Error(ExitCode::usage,
                 "{}: the run folder is not empty: add --resume to continue it, or choose another --run",
@@ -52,16 +89,15 @@ void RunDirectory::check(const fs::path& path, bool resume) {
 RunDirectory::RunDirectory(const fs::path& path, const Config& config, bool resume)
     : path_(path), config_(config) {
   check(path, resume);
-  const fs::path stored = path / "config.toml";
-  const bool started = fs::exists(stored);
+  const bool started = fs::exists(path / "config.toml");
   fs::create_directories(path / "results");
-  lock();
+  lock_ = std::make_unique<FileLock>(lock_file(path));
+  take(*lock_, path);
   if (started) {
-    Config old;
-    old.load_file(stored.string());
+    const Config old = read_config(path);
     std::string differences;
     for (const auto& [key, line] : config_.differences(old)) {
-      if (!changes_no_result(key)) differences += "\n  " + line;
+      if (!may_differ(key, config_, old)) differences += "\n  " + line;
     }
     if (!differences.empty()) {
       throw Error(ExitCode::config,
@@ -69,7 +105,7 @@ RunDirectory::RunDirectory(const fs::path& path, const Config& config, bool resu
                   path.string(), differences);
     }
   }
-  write_whole_file(stored, config_.to_toml());
+  write_config(path, config_);
   write_whole_file(path / "environment.json", environment_json(config_.small("threads")));
 }
 
@@ -85,11 +121,7 @@ RunDirectory::RunDirectory(const fs::path& path) : path_(path) {
                 "--text-weights)",
                 path.string());
   }
-  config_.load_file((path / "config.toml").string());
-}
-
-RunDirectory::~RunDirectory() {
-  if (lock_file_ >= 0) ::close(lock_file_);
+  config_ = read_config(path);
 }
 
 void RunDirectory::keep(const std::string& name, const std::string& text) const {
@@ -103,14 +135,20 @@ void RunDirectory::keep(const std::string& name, const std::string& text) const 
       path.string());
 }
 
-void RunDirectory::lock() {
-  const fs::path file = path_ / ".lock";
-  lock_file_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (lock_file_ < 0)
-    throw Error(ExitCode::failure, "{}: cannot make the lock: {}", file.string(), std::strerror(errno));
-  if (::flock(lock_file_, LOCK_EX | LOCK_NB) != 0) {
-    throw Error(ExitCode::config, "{}: another process is writing to this run", path_.string());
-  }
+void RunDirectory::keep_weights(const std::string& name, const ImportFolder& weights) const {
+  const fs::path path = file(name);
+  if (!fs::exists(path)) return write_whole_file(path, weights.certificate_text());
+  const auto kept =
+      nlohmann::json::parse(read_whole_file(path, ExitCode::checkpoint), nullptr, /*allow_exceptions=*/false);
+  const auto& now = weights.certificate();
+  if (kept.is_object() && kept.value("kind", "") == weights.kind() && kept.contains("files") &&
+      kept["files"] == now.at("files"))
+    return;
+  throw Error(
+      ExitCode::checkpoint,
+      "{}: these are not the weights that the run started from ({}): continue it with those, or start "
+      "another --run",
+      weights.path().string(), path.string());
 }
 
 std::string environment_json(int threads, const std::string& device) {

@@ -1,29 +1,31 @@
 // A run's folder: config.toml, environment.json, clips.csv, classes.json, vocab.txt, emotions.json,
 // problems.json, metrics.jsonl, ckpt/<stage>/step_N, results/*.json, report.html. One process writes to it at
-// a time (a lock file that the system releases when the process ends).
+// a time. It may be moved: places in its config.toml are relative to it.
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
+#include "engine/file_lock.h"
 #include "train/config.h"
 
 namespace mg {
 
+class ImportFolder;
+
 class RunDirectory {
  public:
-  // The Error(ExitCode::usage) below, before any work.
+  // The errors below, before any work.
   static void check(const std::filesystem::path& path, bool resume);
   // Makes the folder for a new run. A folder that holds anything is an Error(ExitCode::usage) unless resume
   // is set; resuming a folder that has no configuration yet starts afresh. With resume, config must equal the
   // stored one but for keys that change no result (threads, checkpoint.*): the difference is an
-  // Error(ExitCode::config) that lists it.
+  // Error(ExitCode::config) that lists it. So is a run that another process writes to. Where the weights lie
+  // that it starts from may differ as well: keep_weights() looks at what they are.
   RunDirectory(const std::filesystem::path& path, const Config& config, bool resume);
   // Opens a finished or running run for reading.
   explicit RunDirectory(const std::filesystem::path& path);
-  ~RunDirectory();
-  RunDirectory(const RunDirectory&) = delete;
-  RunDirectory& operator=(const RunDirectory&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
   const Config& config() const { return config_; }
@@ -32,14 +34,14 @@ class RunDirectory {
   // Writes a file of the run that must not change while it goes on: one that is there with another text is an
   // Error(ExitCode::data).
   void keep(const std::string& name, const std::string& text) const;
+  // The same for the certificate of imported weights: others are an Error(ExitCode::checkpoint).
+  void keep_weights(const std::string& name, const ImportFolder& weights) const;
   std::filesystem::path file(const std::string& name) const { return path_ / name; }
 
  private:
-  void lock();
-
   std::filesystem::path path_;
   Config config_;
-  int lock_file_ = -1;
+  std::unique_ptr<FileLock> lock_;  // null: for reading
 };
 
 // environment.json: device, processor, instruction set, threads, compiler, version of mg.

@@ -4,10 +4,10 @@
 #include <cstdio>
 #include <set>
 
-#include "data/csv.h"
 #include "engine/file.h"
 #include "train/evaluation.h"
 #include "train/import_folder.h"
+#include "train/kept_list.h"
 #include "train/machine.h"
 #include "train/memory_plan.h"
 #include "train/settings.h"
@@ -34,6 +34,13 @@ std::vector<GestureClass> trained_classes(const GestureData& data, const std::ve
   return classes;
 }
 
+// A key that says where imported weights are, and its option.
+struct WeightsKey {
+  const char *place, *certificate, *option;
+};
+constexpr WeightsKey kVideoWeights{"video.weights", "video_weights.json", "--video-weights"},
+    kTextWeights{"text.weights", "text_weights.json", "--text-weights"};
+
 class Training {
  public:
   // A device that is missing shows before hours of decoding, and the run's folder is made last: wrong data
@@ -51,9 +58,13 @@ class Training {
                        environment_json(config.small("threads"), device_text(ctx_)));
     }
     write_problems(run_.file("problems.json"), data_.frames().bad_clips());
-    run_.keep("clips.csv", clip_list());
+    keep_list(run_.file("clips.csv"), clip_list(data_));
     run_.keep("classes.json", classes_text(classes_));
     run_.keep("vocab.txt", vocabulary_text());
+    for (const WeightsKey& key : {kVideoWeights, kTextWeights}) {
+      const std::filesystem::path folder = config.text(key.place);
+      if (std::filesystem::exists(folder)) run_.keep_weights(key.certificate, ImportFolder(folder));
+    }
   }
 
   bool has_val() const { return !clips_of_split(data_.manifest(), "val").empty(); }
@@ -101,6 +112,7 @@ class Training {
                   names.size());
     }
     run_.keep("emotions.json", names_text(names));
+    keep_list(run_.file("emotions.csv"), emotion_list(labels));
     const auto emotions = static_cast<std::int64_t>(names.size());
     const GestureTokens tokens = gesture_tokens(run_, classes_);
     const auto samples =
@@ -134,38 +146,35 @@ class Training {
             static_cast<std::int64_t>(captions.size()), all.tokens.length};
   }
 
-  // Imported encoders in place of random ones. The run keeps their certificates: it is not continued with
-  // others.
+  // Imported encoders in place of random ones, unless a checkpoint holds the stage's weights already: what it
+  // started from may then be gone.
   void load_imported(ContrastiveModel& model) const {
-    const std::string &video = config_.text("video.weights"), &text = config_.text("text.weights");
-    if (!video.empty()) {
-      const ImportFolder weights(video);
-      run_.keep("video_weights.json", weights.certificate_text());
-      weights.load_into(model.image_encoder(), {"r2plus1d"});
-    }
-    if (!text.empty()) {
-      const ImportFolder weights(text);
-      run_.keep("text_weights.json", weights.certificate_text());
-      weights.load_into(model.text_encoder(), {"distilbert", "bert"});
+    if (!latest_checkpoint(run_.checkpoints("contrastive"), [](const std::string&) {})) {
+      load_imported(kVideoWeights, model.image_encoder(), {"r2plus1d"});
+      load_imported(kTextWeights, model.text_encoder(), {"distilbert", "bert"});
     }
     model.image_encoder().set_frozen(config_.flag("video.freeze"));
     model.text_encoder().set_frozen(config_.flag("text.freeze"));
   }
 
-  // What the run learns from: a run is not continued on other clips.
-  std::string clip_list() const {
-    std::string text = csv_line({"clip", "range", "label", "caption"});
-    for (const Clip& clip : train_clips()) {
-      text += csv_line({clip.name, range_text(clip), clip.label, clip.caption});
+  void load_imported(const WeightsKey& key, Module& module, const std::vector<std::string>& kinds) const {
+    const std::filesystem::path folder = config_.text(key.place);
+    if (folder.empty()) return;
+    if (!std::filesystem::exists(folder)) {
+      throw Error(
+          ExitCode::checkpoint,
+          "{}: the run has no checkpoint yet and starts from these weights, which are not there: if they "
+          "were moved, name their place by {}",
+          folder.string(), key.option);
     }
-    return text;
+    ImportFolder(folder).load_into(module, kinds);
   }
 
   std::string vocabulary_text() const {
-    const std::string& file = config_.text("text.vocabulary");
-    if (!file.empty()) {  // the run's own copy counts, should the file have moved
-      const auto own = run_.file("vocab.txt");
-      return WordPiece::load(std::filesystem::exists(own) ? own : std::filesystem::path(file)).text();
+    const std::filesystem::path file = config_.text("text.vocabulary"), own = run_.file("vocab.txt");
+    if (!file.empty()) {  // the run's own copy will do where the file is gone
+      const bool gone = !std::filesystem::exists(file) && std::filesystem::exists(own);
+      return WordPiece::load(gone ? own : file).text();
     }
     std::vector<std::string> captions;
     for (const Clip& clip : train_clips()) captions.push_back(clip.caption);

@@ -45,11 +45,12 @@ void ConfigOptions::add_weights_to(CLI::App& command) {
 
 namespace {
 
-void take_weights(Config& config, const std::string& folder, const std::string& section) {
+// decides: what the weights decide goes into config. A run that goes on knows it already; they were moved.
+void take_weights(Config& config, const std::string& folder, const std::string& section, bool decides) {
   if (folder.empty()) return;
   const auto absolute = std::filesystem::absolute(folder).lexically_normal();
   const ImportFolder weights(absolute);  // checked before anything is trained
-  config.load_file(weights.file("config.toml"));
+  if (decides) config.load_file(weights.file("config.toml"));
   config.set(section + ".weights=" + absolute.string());
   if (section == "text") config.set("text.vocabulary=" + weights.file("vocab.txt").string());
 }
@@ -58,8 +59,9 @@ void take_weights(Config& config, const std::string& folder, const std::string& 
 
 Config ConfigOptions::make(const Config* base) const {
   Config config = base != nullptr && !preset_given ? *base : Config::from_preset(preset);
-  take_weights(config, video_weights, "video");
-  take_weights(config, text_weights, "text");
+  const bool decides = base == nullptr || preset_given;
+  take_weights(config, video_weights, "video", decides);
+  take_weights(config, text_weights, "text", decides);
   if (!file.empty()) config.load_file(file);
   for (const std::string& assignment : assignments) config.set(assignment);
   if (machine.threads) config.set("threads=" + std::to_string(*machine.threads));
