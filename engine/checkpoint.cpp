@@ -141,6 +141,15 @@ CheckpointData load_checkpoint(const fs::path& folder) {
           read_json(folder / kState)};
 }
 
+std::string model_hash(const fs::path& folder) {
+  const json manifest = read_json(folder / kManifest);
+  try {
+    return manifest.at("xxh3_128").at(kModel).get<std::string>();
+  } catch (const json::exception& e) {
+    damaged(folder / kManifest, "expected the hash of {}: {}", kModel, e.what());
+  }
+}
+
 std::optional<FoundCheckpoint> latest_checkpoint(const fs::path& folder, const CheckpointReport& report) {
   for (const Step& step : steps_in(folder)) {
     try {

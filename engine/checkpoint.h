@@ -31,6 +31,9 @@ void save_checkpoint(const std::filesystem::path& folder, const CheckpointData& 
 // Checks every hash, then reads. Throws Error(ExitCode::checkpoint) that names the file at fault.
 CheckpointData load_checkpoint(const std::filesystem::path& folder);
 
+// The XXH3-128 of a checkpoint's model.safetensors, as its manifest has it.
+std::string model_hash(const std::filesystem::path& folder);
+
 // Called with one line for each checkpoint that is passed over, and why.
 using CheckpointReport = std::function<void(const std::string&)>;
 

@@ -34,6 +34,7 @@ void append(std::vector<ConfigKey>& all, std::vector<ConfigKey> more) {
 std::vector<ConfigKey> general_keys() {
   return {
       choice("preset", "", {}, "the preset that the other values started from (set by --preset)"),
+      choice("from", "", {}, "the run whose weights this one started from (set by --from)"),
       integer("seed", 1, 0, 4294967295.0, "all random numbers follow from it"),
       integer("threads", 0, 0, 1024, "compute threads; 0: every core. Changes no result"),
       choice("device", "auto", {"auto", "cpu", "cuda"},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <set>
 
 #include "engine/file.h"
@@ -45,7 +46,7 @@ class Training {
  public:
   // A device that is missing shows before hours of decoding, and the run's folder is made last: wrong data
   // leaves none behind.
-  Training(const TrainOptions& options, const Config& config)
+  Training(const TrainOptions& options, const Config& config, const EarlierRun* earlier)
       : options_(options),
         config_(config),
         ctx_(make_context(config)),
@@ -57,6 +58,9 @@ class Training {
       write_whole_file(run_.file("environment.json"),
                        environment_json(config.small("threads"), device_text(ctx_)));
     }
+    if (earlier != nullptr && !std::filesystem::exists(run_.file("from")))
+      earlier->copy_to(run_.file("from"));
+    if (!config.text("from").empty()) start_ = std::make_unique<StartingPoint>(run_);
     write_problems(run_.file("problems.json"), data_.frames().bad_clips());
     keep_list(run_.file("clips.csv"), clip_list(data_));
     run_.keep("classes.json", classes_text(classes_));
@@ -74,7 +78,7 @@ class Training {
     const WordPiece tokenizer = WordPiece::load(run_.file("vocab.txt"), wordpiece_options(config_));
     ContrastiveModel model(contrastive_model_config(config_, static_cast<std::int64_t>(tokenizer.size())));
     model.initialize(ctx_.seed);
-    load_imported(model);
+    load_start(model);
     model.move_to(ctx_);
     const TrainingSizes sizes = training_sizes(tokenizer);
     const MemoryPlan plan = check_memory(config_, ctx_, sizes);
@@ -94,6 +98,7 @@ class Training {
       const auto classes = static_cast<std::int64_t>(classes_.size());
       Classifier classifier(classifier_config(config_, classes));
       classifier.initialize(ctx_.seed, "classifier");
+      if (start_) start_->load_classifier(classifier, classes_);
       classifier.move_to(ctx_);
       ClassifierStage stage(ctx_, model.contrastive(), classifier, data_,
                             class_numbers(data_.manifest(), classes_), classes, config_);
@@ -120,6 +125,7 @@ class Training {
                         config_.integer("emotion.max_length"));
     EmotionTransformer transformer(emotion_config(config_, tokens.kinds, emotions));
     transformer.initialize(ctx_.seed, "emotion");
+    if (start_) start_->load_emotion(transformer, classes_, names);
     transformer.move_to(ctx_);
     EmotionStage stage(ctx_, transformer, samples, tokens.kinds, emotions, config_);
     run_stage(stage, stage.options(), run_, ctx_);
@@ -146,10 +152,12 @@ class Training {
             static_cast<std::int64_t>(captions.size()), all.tokens.length};
   }
 
-  // Imported encoders in place of random ones, unless a checkpoint holds the stage's weights already: what it
-  // started from may then be gone.
-  void load_imported(ContrastiveModel& model) const {
-    if (!latest_checkpoint(run_.checkpoints("contrastive"), [](const std::string&) {})) {
+  // What the first stage starts from in place of random weights. Imported encoders may be gone once a
+  // checkpoint holds the stage's weights.
+  void load_start(ContrastiveModel& model) const {
+    if (start_) {
+      start_->load_contrastive(model);
+    } else if (!latest_checkpoint(run_.checkpoints("contrastive"), [](const std::string&) {})) {
       load_imported(kVideoWeights, model.image_encoder(), {"r2plus1d"});
       load_imported(kTextWeights, model.text_encoder(), {"distilbert", "bert"});
     }
@@ -171,6 +179,7 @@ class Training {
   }
 
   std::string vocabulary_text() const {
+    if (start_) return start_->vocabulary();
     const std::filesystem::path file = config_.text("text.vocabulary"), own = run_.file("vocab.txt");
     if (!file.empty()) {  // the run's own copy will do where the file is gone
       const bool gone = !std::filesystem::exists(file) && std::filesystem::exists(own);
@@ -208,11 +217,12 @@ class Training {
   std::vector<std::int64_t> train_;  // numbers of the train split's clips
   std::vector<GestureClass> classes_;
   RunDirectory run_;
+  std::unique_ptr<StartingPoint> start_;  // none: the run starts from no other
 };
 
 }  // namespace
 
-void train_run(const TrainOptions& options, const Config& config) {
+void train_run(const TrainOptions& options, const Config& config, const EarlierRun* earlier) {
   if (options.stage == "emotion" && options.emotions.empty()) {
     throw Error(ExitCode::usage, "--stage emotion needs --emotion E.csv");
   }
@@ -229,7 +239,7 @@ void train_run(const TrainOptions& options, const Config& config) {
   text_templates(config);
   emotion_config(config, 1, 1);
   if (!options.emotions.empty()) read_emotions(options.emotions);
-  Training training(options, config);
+  Training training(options, config, earlier);
   const bool all = options.stage == "all";
   if (all || options.stage == "contrastive") training.contrastive();
   if (all || options.stage == "classifier") training.classifier();

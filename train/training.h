@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "train/earlier_run.h"
 #include "train/gesture_data.h"
 #include "train/run_directory.h"
 
@@ -18,7 +19,8 @@ struct TrainOptions {
 };
 
 // Each stage starts from what the one before left in the run. Figures on the val split, where there is one,
-// go to results/<stage>-val.json and, as tables, to stdout. Bad clips go to problems.json.
-void train_run(const TrainOptions& options, const Config& config);
+// go to results/<stage>-val.json and, as tables, to stdout. Bad clips go to problems.json. earlier: the run
+// that a new one starts from; config then fits it, and names it (the key `from`).
+void train_run(const TrainOptions& options, const Config& config, const EarlierRun* earlier = nullptr);
 
 }  // namespace mg

@@ -315,8 +315,9 @@ TEST_CASE(
   train(folder / "while", without, -1);
   CHECK_THROWS_WITH_AS(finished_stage(RunDirectory(folder / "while"), "small", WhichCheckpoint::best),
                        doctest::Contains("there is no best checkpoint"), Error);
-  std::filesystem::copy(folder / "whole/ckpt/small/step_24", folder / "whole/ckpt/small/best",
-                        std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::copy(
+      folder / "whole/ckpt/small/step_24", folder / "whole/ckpt/small/best",
+      std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
   CHECK_THROWS_WITH_AS(finished_stage(RunDirectory(folder / "whole"), "small", WhichCheckpoint::best),
                        doctest::Contains("expected the checkpoint of step 20"), Error);
 }

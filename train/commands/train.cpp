@@ -13,13 +13,24 @@ namespace {
 struct TrainCommand {
   TrainOptions train;
   ConfigOptions config;
+  std::filesystem::path from;
+  WhichCheckpoint which = WhichCheckpoint::last;
 
   void run() const {
     std::unique_ptr<RunDirectory> before;
     if (train.resume && std::filesystem::exists(train.run / "config.toml")) {
       before = std::make_unique<RunDirectory>(train.run);
     }
-    train_run(train, config.make(before ? &before->config() : nullptr));
+    const std::unique_ptr<EarlierRun> earlier = earlier_run(from, which, before.get());
+    const Config* base = before ? &before->config() : earlier ? &earlier->config() : nullptr;
+    Config all = config.make(base);
+    if (before) {
+      all.take(before->config(), {"from"});
+    } else if (earlier) {
+      earlier->check_fits(all);
+      all.set("from=" + earlier->identity());
+    }
+    train_run(train, all, earlier.get());
   }
 };
 
@@ -30,6 +41,14 @@ void add_train_command(CLI::App& app, Action& action) {
   auto options = std::make_shared<TrainCommand>();
   add_data_options(*command, options->train.data);
   command->add_option("--run", options->train.run, "folder for the run")->required();
+  command->add_option(
+      "--from", options->from,
+      "start from the weights of this finished run: its configuration is the base in the preset's "
+      "place, its vocabulary stays; the schedule and the optimizer start anew");
+  add_checkpoint_option(*command, options->which);
+  command->get_option("--checkpoint")
+      ->needs("--from")
+      ->description("with --from: its last checkpoints, or the best on its val split");
   command->add_option("--emotion", options->train.emotions,
                       "CSV with video,emotion,subject,split: trains stage 3");
   command->add_option("--stage", options->train.stage, "which stage to train; all: all that the inputs allow")
@@ -51,6 +70,9 @@ void add_train_command(CLI::App& app, Action& action) {
       "runs/first\n"
       "         mgtrain train --preset mini --text-weights weights/minilm --manifest data/manifest.csv --run "
       "runs/minilm\n"
+      "         mgtrain train --from runs/first --set contrastive.epochs=80 --manifest data/manifest.csv "
+      "--run "
+      "runs/longer\n"
       "         mgtrain train --resume --manifest data/manifest.csv --run runs/first");
   command->callback([options, &action] { action = [options] { options->run(); }; });
 }

@@ -70,9 +70,11 @@ CheckpointData best_checkpoint(const std::filesystem::path& checkpoints, const n
                 folder.string());
   }
   CheckpointData data = load_checkpoint(folder);
-  if (data.state.value("step", nlohmann::json()) != state.value("step", nlohmann::json())) {
-    throw Error(ExitCode::checkpoint, "{}: expected the checkpoint of step {}, as the last one says, got {}",
-                folder.string(), state.dump(), data.state.dump());
+  const auto step_of = [](const nlohmann::json& of) { return of.value("step", std::int64_t{-1}); };
+  if (step_of(data.state) != step_of(state)) {
+    throw Error(ExitCode::checkpoint,
+                "{}: expected the checkpoint of step {}, as the last one says, got step {}", folder.string(),
+                step_of(state), step_of(data.state));
   }
   return data;
 }
