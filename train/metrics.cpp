@@ -127,6 +127,8 @@ Classification classify(std::span<const float> scores, std::span<const std::int3
   return c;
 }
 
+bool shows_top5(const Classification& c) { return c.labels.size() > kTop; }
+
 nlohmann::ordered_json to_json(const Classification& c) {
   nlohmann::ordered_json json{{"n", c.n},
                               {"top1", c.top1},
@@ -155,7 +157,9 @@ std::string to_table(const Classification& c, bool per_class) {
                       c.n > 0 ? fmt::format("always \"{}\"", printable(c.constant_label)) : "");
   text += fmt::format("{:<22}{:>10}\n", "  95 % interval",
                       fmt::format("{:.1f}-{:.1f} %", c.top1_low, c.top1_high));
-  text += fmt::format("{:<22}{:>8.2f} %  {:>16.2f} %\n", "top-5", c.top5, c.constant_top5);
+  if (shows_top5(c)) {
+    text += fmt::format("{:<22}{:>8.2f} %  {:>16.2f} %\n", "top-5", c.top5, c.constant_top5);
+  }
   text += fmt::format("{:<22}{:>8.2f} %\n", "mean class recall", c.mean_class);
   text += fmt::format("{:<22}{:>8.2f} %\n", "macro F1", c.macro_f1);
   if (!per_class) return text;

@@ -35,6 +35,9 @@ struct Classification {
 Classification classify(std::span<const float> scores, std::span<const std::int32_t> targets,
                         const std::vector<std::string>& labels);
 
+// With five classes or fewer every label is among the first five: top-5 is 100 % and says nothing.
+bool shows_top5(const Classification& c);
+
 // Keys: n, top1, top5, mean_class, macro_f1, top1_interval [low, high], labels, confusion, per_class (array
 // of label, n, recall, precision, f1), constant (label, top1, top5).
 nlohmann::ordered_json to_json(const Classification& c);

@@ -1,10 +1,14 @@
 #include "train/run_directory.h"
 
+#include <fmt/chrono.h>
+
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <ctime>
 #include <fstream>
-
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "engine/file.h"
 #include "kernels/stream.h"
@@ -69,6 +73,21 @@ std::string processor_name() {
   return "unknown";
 }
 
+// "2026-03-01 14:05 UTC"
+std::string now_text() {
+  std::time_t now = std::time(nullptr);
+  if (const char* fixed = std::getenv("SOURCE_DATE_EPOCH")) now = std::strtoll(fixed, nullptr, 10);
+  return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(now));
+}
+
+// What an environment.json that is there says; nothing where it says none or is damaged.
+std::optional<std::string> started(const fs::path& path) {
+  if (!fs::exists(path)) return {};
+  const auto json = nlohmann::json::parse(read_whole_file(path, ExitCode::failure), nullptr, false);
+  if (!json.is_object() || !json.contains("started") || !json["started"].is_string()) return {};
+  return json["started"].get<std::string>();
+}
+
 }  // namespace
 
 void RunDirectory::check(const fs::path& path, bool resume) {
@@ -106,7 +125,6 @@ RunDirectory::RunDirectory(const fs::path& path, const Config& config, bool resu
     }
   }
   write_config(path, config_);
-  write_whole_file(path / "environment.json", environment_json(config_.small("threads")));
 }
 
 RunDirectory::RunDirectory(const fs::path& path) : path_(path) {
@@ -151,16 +169,18 @@ void RunDirectory::keep_weights(const std::string& name, const ImportFolder& wei
       weights.path().string(), path.string());
 }
 
-std::string environment_json(int threads, const std::string& device) {
+void RunDirectory::record_environment(const std::string& device) const {
+  const fs::path path = file("environment.json");
   nlohmann::ordered_json json;
-  CpuStream stream(threads);
+  const CpuStream stream(config_.small("threads"));
+  json["started"] = started(path).value_or(now_text());
   json["mg"] = MG_VERSION;
   json["device"] = device;
   json["processor"] = processor_name();
   json["threads"] = stream.threads();
   json["instruction_set"] = std::string(to_string(stream.isa()));
   json["compiler"] = "g++ " __VERSION__;
-  return json.dump(2) + "\n";
+  write_whole_file(path, json.dump(2) + "\n");
 }
 
 }  // namespace mg

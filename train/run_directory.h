@@ -37,14 +37,14 @@ class RunDirectory {
   // The same for the certificate of imported weights: others are an Error(ExitCode::checkpoint).
   void keep_weights(const std::string& name, const ImportFolder& weights) const;
   std::filesystem::path file(const std::string& name) const { return path_ / name; }
+  // Writes environment.json: when the run was started (a continued run keeps that; SOURCE_DATE_EPOCH sets
+  // it), and what it runs on now: version, device, processor, threads, instruction set, compiler.
+  void record_environment(const std::string& device) const;
 
  private:
   std::filesystem::path path_;
   Config config_;
   std::unique_ptr<FileLock> lock_;  // null: for reading
 };
-
-// environment.json: device, processor, instruction set, threads, compiler, version of mg.
-std::string environment_json(int threads, const std::string& device = "cpu");
 
 }  // namespace mg

@@ -11,6 +11,7 @@
 #include "train/kept_list.h"
 #include "train/machine.h"
 #include "train/memory_plan.h"
+#include "train/report/report.h"
 #include "train/settings.h"
 #include "train/stages/classifier_stage.h"
 #include "train/stages/contrastive_stage.h"
@@ -54,10 +55,7 @@ class Training {
         train_(data_.readable_of_split("train")),
         classes_(trained_classes(data_, train_clips())),
         run_(options.run, config, options.resume) {
-    if (ctx_.on_device()) {
-      write_whole_file(run_.file("environment.json"),
-                       environment_json(config.small("threads"), device_text(ctx_)));
-    }
+    run_.record_environment(ctx_.on_device() ? device_text(ctx_) : "cpu");
     if (earlier != nullptr && !std::filesystem::exists(run_.file("from")))
       earlier->copy_to(run_.file("from"));
     if (!config.text("from").empty()) start_ = std::make_unique<StartingPoint>(run_);
@@ -244,6 +242,7 @@ void train_run(const TrainOptions& options, const Config& config, const EarlierR
   if (all || options.stage == "contrastive") training.contrastive();
   if (all || options.stage == "classifier") training.classifier();
   if (options.stage == "emotion" || (all && !options.emotions.empty())) training.emotion();
+  write_report(options.run);
 }
 
 }  // namespace mg

@@ -145,7 +145,7 @@ TEST_CASE("report: every section of a whole run") {
   CHECK(page.find("Gestures by similarity to their captions \xE2\x80\x93") <
         page.find("Gestures by classifier \xE2\x80\x93"));
   for (const char* text : {"run &lt;1&gt;", "78.50", "81.25", "a &amp; b", "no &quot;video&quot; stream",
-                           "&lt;b&gt;", "0.0003", "60.00 % (val, epoch 30)", "preset mini"}) {
+                           "&lt;b&gt;", "0.0003", "60.00 % (val, epoch 30)", "<dt>preset</dt><dd>mini</dd>"}) {
     CAPTURE(text);
     CHECK(has(page, text));
   }
@@ -154,6 +154,56 @@ TEST_CASE("report: every section of a whole run") {
   for (const char* external : {"http:", "https:", "src=", "url(", "@import", "<link"})
     CHECK_FALSE(has(page, external));
   CHECK(run.report() == page);  // the same run makes the same bytes
+}
+
+TEST_CASE("report: results by split, what guessing gets in words, and whose figures they are") {
+  const Run run;
+  write_whole_run(run);
+  nlohmann::ordered_json val = result("classifier", {"nod", "wave", "rub"});
+  val["split"] = "val";
+  val["checkpoint"] = {{"which", "best"}, {"step", 20}, {"epoch", 7}};
+  run.write("results/e.json", val.dump());
+  run.write("environment.json", R"({"started": "2026-03-01 14:05 UTC", "device": "cpu"})");
+  const std::string page = run.report();
+  CHECK(page.find("On the test split") < page.find("On the val split"));
+  CHECK(occurrences(page, "class=\"card\"") == 4);
+  CHECK(has(page, "val, 9 clips, best checkpoint (epoch 7)"));
+  CHECK(has(page, "Gestures on test: chance is what guessing blindly among the 3 gestures gets, 33.33 %."));
+  CHECK(has(page, "Emotions on test: chance is what guessing blindly among the 2 emotions gets, 50.00 %."));
+  CHECK(has(
+      page,
+      "it always answers <span class=\"label\">\xE2\x80\x9Cnod\xE2\x80\x9D</span>, the most frequent one"));
+  CHECK(has(page, "<dt>started</dt><dd>2026-03-01 14:05 UTC</dd>"));
+  CHECK_FALSE(has(page, "training took"));  // the metrics of old runs have no seconds
+  run.write("metrics.jsonl",
+            R"({"kind":"train","stage":"classifier","step":1,"epoch":1,"loss":1,"seconds":3700.2})"
+            "\n");
+  CHECK(has(run.report(), "<dt>training took</dt><dd>1 h 1 min</dd>"));
+}
+
+TEST_CASE("report: no top-5 where every answer is among five") {
+  const auto page_with = [](int classes) {
+    const Run run;
+    std::vector<std::string> labels;
+    for (int k = 0; k < classes; ++k) labels.push_back(fmt::format("class {}", k));
+    run.write("results/a.json", result("classifier", labels).dump());
+    return run.report();
+  };
+  CHECK_FALSE(has(page_with(3), "op-5"));
+  CHECK_FALSE(has(page_with(5), "op-5"));
+  CHECK(has(page_with(6), "top-5"));
+  CHECK(has(page_with(6), "Top-5 counts"));
+}
+
+TEST_CASE("report: of a run that is still trained, and legends on charts of one line") {
+  const Run run;
+  write_whole_run(run);
+  CHECK_FALSE(has(run.report(), "refresh"));
+  const std::string page = read_whole_file(write_report(run.path, true), ExitCode::failure);
+  CHECK(test::markup_fault(page) == "");
+  CHECK(has(page, "<meta http-equiv=\"refresh\" content=\"15\"/>"));
+  CHECK(has(page, "still being trained"));
+  CHECK(occurrences(page, "class=\"legend\"") == occurrences(page, "class=\"chart\""));
 }
 
 TEST_CASE("report: what is missing is said, and no section for shuffled frames without such a result") {

@@ -255,7 +255,7 @@ void add_line_chart(Markup& page, const LineChart& wanted) {
   {
     const auto caption = page.open("figcaption");
     page.add("strong", chart.title);
-    if (chart.series.size() > 1) add_legend(page, chart);
+    add_legend(page, chart);
   }
   const auto svg = page.open("svg", {{"viewBox", fmt::format("0 0 {} {}", kWidth, kHeight)},
                                      {"role", "img"},

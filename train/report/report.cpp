@@ -28,7 +28,7 @@ void add_navigation(Markup& page, const RunData& run) {
   link("problems", "Decode problems");
 }
 
-std::string page_of(const RunData& run) {
+std::string page_of(const RunData& run, bool going_on) {
   Markup page;
   page.raw("<!DOCTYPE html>\n");
   {
@@ -38,11 +38,16 @@ std::string page_of(const RunData& run) {
       page.add_empty("meta", {{"charset", "utf-8"}});
       page.add_empty("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
       page.add_empty("meta", {{"name", "color-scheme"}, {"content", "light dark"}});
+      if (going_on) page.add_empty("meta", {{"http-equiv", "refresh"}, {"content", "15"}});
       page.add("title", run.name + ": report");
       const auto style = page.open("style");
       page.raw(kReportStyle);
     }
     const auto body = page.open("body");
+    if (going_on) {
+      page.add("p", {{"class", "going-on"}, {"role", "status"}},
+               "This run is still being trained. The page loads itself again every 15 seconds.");
+    }
     add_headline(page, run);
     add_navigation(page, run);
     const auto main = page.open("main");
@@ -59,8 +64,8 @@ std::string page_of(const RunData& run) {
 
 }  // namespace
 
-std::filesystem::path write_report(const std::filesystem::path& run) {
-  const std::string page = page_of(read_run_data(run));
+std::filesystem::path write_report(const std::filesystem::path& run, bool going_on) {
+  const std::string page = page_of(read_run_data(run), going_on);
   std::filesystem::path path = run / "report.html";
   FileWriter file(path);
   file.write(page);

@@ -93,9 +93,9 @@ void add_summary(Markup& page, const Result& result) {
     page.add("td", {{"class", "label"}}, constant);
   };
   const auto two = [](double value) { return fmt::format("{:.2f}", value); };
-  line(is_emotion(result) ? "accuracy" : "top-1", two(c.top1), two(c.constant_top1));
+  line(shows_top5(c) ? "top-1" : "accuracy", two(c.top1), two(c.constant_top1));
   line("95 % interval", fmt::format("{:.2f} to {:.2f}", c.top1_low, c.top1_high), "");
-  if (!is_emotion(result) || c.labels.size() > 5) line("top-5", two(c.top5), two(c.constant_top5));
+  if (shows_top5(c)) line("top-5", two(c.top5), two(c.constant_top5));
   line("mean recall of the classes", two(c.mean_class), "");
   line("macro F1", two(c.macro_f1), "");
   if (result.optimum) {
@@ -103,35 +103,6 @@ void add_summary(Markup& page, const Result& result) {
     line("best possible, expected", two(result.optimum->expected), "");
   }
   line("always answers", "", c.constant_label);
-}
-
-void add_result(Markup& page, const Result& result, const std::string& id) {
-  page.add("h3", fmt::format("{} \xE2\x80\x93 {}", mode_title(result.mode), result.split));
-  {
-    const auto pair = page.open("div", {{"class", "pair"}});
-    add_summary(page, result);
-    add_most_confused(page, result.figures);
-  }
-  if (result.figures.n == 0) {
-    add_absence(page, "There were no samples to score.");
-    return;
-  }
-  add_confusion(page, id, fmt::format("Confusion, {}: {}", mode_title(result.mode), scope_text(result)),
-                result.figures);
-  add_class_table(page, result.figures);
-}
-
-// Shuffled results are in a section of their own.
-template <class Wanted>
-int add_results(Markup& page, const RunData& run, Wanted wanted) {
-  int count = 0;
-  for (std::size_t i = 0; i < run.results.size(); ++i) {
-    const Result& result = run.results[i];
-    if (result.shuffled || !wanted(result)) continue;
-    add_result(page, result, fmt::format("confusion{}", i));
-    ++count;
-  }
-  return count;
 }
 
 void add_level(Markup& page, const char* css_class, const std::string& name, double value) {
@@ -160,6 +131,36 @@ void add_levels(Markup& page, const Result& result) {
   if (!c.labels.empty()) add_level(page, "chance", "chance", 100 / static_cast<double>(c.labels.size()));
 }
 
+void add_result(Markup& page, const Result& result, const std::string& id) {
+  page.add("h3", fmt::format("{} \xE2\x80\x93 {}", mode_title(result.mode), scope_text(result)));
+  if (is_emotion(result)) add_levels(page, result);
+  {
+    const auto pair = page.open("div", {{"class", "pair"}});
+    add_summary(page, result);
+    add_most_confused(page, result.figures);
+  }
+  if (result.figures.n == 0) {
+    add_absence(page, "There were no samples to score.");
+    return;
+  }
+  add_confusion(page, id, fmt::format("Confusion, {}: {}", mode_title(result.mode), scope_text(result)),
+                result.figures);
+  add_class_table(page, result.figures);
+}
+
+// Shuffled results are in a section of their own.
+template <class Wanted>
+int add_results(Markup& page, const RunData& run, Wanted wanted) {
+  int count = 0;
+  for (std::size_t i = 0; i < run.results.size(); ++i) {
+    const Result& result = run.results[i];
+    if (result.shuffled || !wanted(result)) continue;
+    add_result(page, result, fmt::format("confusion{}", i));
+    ++count;
+  }
+  return count;
+}
+
 const Result* ordered_counterpart(const RunData& run, const Result& shuffled) {
   for (const Result& result : run.results) {
     if (!result.shuffled && result.mode == shuffled.mode && result.split == shuffled.split &&
@@ -183,19 +184,15 @@ void add_gestures(Markup& page, const RunData& run) {
 void add_emotion(Markup& page, const RunData& run) {
   const auto section = page.open("section", {{"id", "emotion"}});
   page.add("h2", "Emotion");
-  const Result* chosen = chosen_result(run, "emotion");
-  if (chosen == nullptr) {
-    add_absence(page, "The folder results/ holds no emotion result.");
-    return;
+  if (std::any_of(run.results.begin(), run.results.end(), [](const Result& r) { return r.optimum; })) {
+    page.add("p",
+             "Emotion is read from the gestures of a sample. The best possible accuracy is what a reader "
+             "reaches who knows the true gestures and how they come about: where gestures do not determine "
+             "the emotion, it is below 100 %.");
   }
-  page.add(
-      "p",
-      "Emotion is read from the gestures of a sample. The best possible accuracy is what a reader reaches "
-      "who "
-      "knows the true gestures and how they come about: where gestures do not determine the emotion, it is "
-      "below 100 %.");
-  add_levels(page, *chosen);
-  add_results(page, run, is_emotion);
+  if (add_results(page, run, is_emotion) == 0) {
+    add_absence(page, "The folder results/ holds no emotion result.");
+  }
 }
 
 void add_shuffling(Markup& page, const RunData& run) {

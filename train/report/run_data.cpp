@@ -98,7 +98,8 @@ void read_metrics_line(const JsonReader& line, std::map<std::string, StepTable>&
                          .loss = line.number_or_nan("loss"),
                          .learning_rate = line.number_or_nan("lr"),
                          .gradient_norm = line.number_or_nan("gradient_norm"),
-                         .clips_per_second = line.number_or_nan("clips_per_second")};
+                         .clips_per_second = line.number_or_nan("clips_per_second"),
+                         .seconds = line.number_or_nan("seconds")};
   } else {
     table.eval[line.text("split")][step] = {.step = step,
                                             .epoch = epoch,
@@ -188,6 +189,10 @@ Result read_result(const fs::path& path) {
     const JsonReader optimum = reader.object("optimum");
     result.optimum = Optimum{optimum.number("expected"), optimum.number("split")};
   }
+  if (reader.has("checkpoint")) {
+    const JsonReader checkpoint = reader.object("checkpoint");
+    result.checkpoint = UsedCheckpoint{checkpoint.text("which"), checkpoint.count("epoch")};
+  }
   result.figures = read_figures(reader);
   return result;
 }
@@ -214,7 +219,9 @@ std::vector<Result> read_results(const fs::path& folder) {
 RunData read_run_data(const fs::path& run) {
   if (!fs::is_directory(run)) throw Error(ExitCode::data, "{}: expected the folder of a run", run.string());
   RunData data;
-  data.name = fs::canonical(run).filename().string();
+  const fs::path folder = fs::canonical(run);
+  data.name = folder.filename().string();
+  if (data.name == "run") data.name = (folder.parent_path().filename() / "run").string();
   data.has_config = fs::exists(run / "config.toml");
   data.has_environment = fs::exists(run / "environment.json");
   data.has_metrics = fs::exists(run / "metrics.jsonl");

@@ -21,6 +21,7 @@ struct ConfigEntry {
 struct TrainPoint {
   std::int64_t step = 0, epoch = 0;
   double loss = 0, learning_rate = 0, gradient_norm = 0, clips_per_second = 0;
+  double seconds = 0;  // of training since the stage's first step
 };
 struct EvalPoint {
   std::int64_t step = 0, epoch = 0;
@@ -40,16 +41,21 @@ struct Problem {
 struct Optimum {
   double expected = 0, split = 0;  // percent
 };
+struct UsedCheckpoint {
+  std::string which;  // "last" or "best"
+  std::int64_t epoch = 0;
+};
 struct Result {
   std::string file;  // its name in results/
   std::string stage, mode, split, manifest;
   bool shuffled = false;
   std::optional<Optimum> optimum;
+  std::optional<UsedCheckpoint> checkpoint;  // the model's, where the file says
   Classification figures;
 };
 
 struct RunData {
-  std::string name;  // of the folder
+  std::string name;  // of the folder; of the one around it too where that is a common one ("demo/run")
   bool has_config = false, has_environment = false, has_metrics = false, has_problems = false;
   std::vector<ConfigEntry> config;                               // in the file's order
   std::vector<std::pair<std::string, std::string>> environment;  // in the file's order

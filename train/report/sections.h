@@ -10,10 +10,10 @@ namespace mg {
 // "classifier" -> "by classifier": how a result's mode is called in the report.
 std::string mode_title(const std::string& mode);
 bool is_emotion(const Result& result);
-// "test, 610 clips"
+// "test, 610 clips, last checkpoint (epoch 30)"
 std::string scope_text(const Result& result);
-// The result that stands for a mode: frames in order, split test before val before others; null if none.
-const Result* chosen_result(const RunData& run, const std::string& mode);
+// The splits that have results: test, val, then others by name.
+std::vector<std::string> splits_of(const RunData& run);
 // A paragraph that says what is not there, and why.
 void add_absence(Markup& page, std::string_view text);
 

@@ -36,9 +36,10 @@ a { color: var(--accent); }
 .absent { color: var(--soft); font-style: italic; }
 .warning { color: var(--warning); background: var(--warning-page); border-left: 3px solid currentColor;
   padding: .5rem .8rem; }
+.going-on { background: var(--faint); border-left: 3px solid var(--accent); padding: .5rem .8rem; }
 nav { margin: 1.5rem 0 0; font-size: .92rem; }
 nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; list-style: none; margin: 0; padding: 0; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1rem; margin-top: 1.5rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); gap: 1rem; margin-top: 1.5rem; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: 1.1rem 1.25rem 1rem; }
 .card h3 { margin: 0; font-size: 1rem; }
 .card .scope { margin: 0; color: var(--soft); font-size: .88rem; }
@@ -79,6 +80,10 @@ td.bar .no { background: none; }
 .levels td.bar { text-align: left; } .levels td.bar .track { width: calc(100% - 4.4rem); }
 td.bar.best .track span { background: var(--best); } td.bar.constant .track span { background: var(--constant); }
 td.bar.chance .track span { background: var(--chance); }
+.facts { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; margin: .8rem 0 0; font-size: .95rem; }
+.facts dt { color: var(--soft); } .facts dd { margin: 0; overflow-wrap: anywhere; }
+.split { margin: 2rem 0 0; font-size: 1.2rem; } .split + .cards { margin-top: .8rem; }
+.note { color: var(--soft); font-size: .92rem; margin-top: .9rem; }
 .columns { columns: 20rem; column-gap: 2.5rem; }
 .keys { width: 100%; break-inside: avoid; } .keys caption { font-weight: 600; color: var(--ink); }
 .keys th { color: var(--soft); width: 45%; } #environment .keys { max-width: 46rem; } #environment .keys th { width: 30%; }
@@ -102,6 +107,14 @@ svg .heat { fill: var(--heat); }
 .line.s3 { stroke: var(--s3); stroke-dasharray: 2 3; } .line.s4 { stroke: var(--s4); stroke-dasharray: 9 3 2 3; }
 .dot.s1, .band.s1 { fill: var(--s1); } .dot.s2, .band.s2 { fill: var(--s2); }
 .dot.s3, .band.s3 { fill: var(--s3); } .dot.s4, .band.s4 { fill: var(--s4); }
+@media (max-width: 42rem) {
+  body { padding: 1.5rem 1rem 3rem; }
+  .stack, .stack tbody, .stack tr, .stack th, .stack td { display: block; width: 100%; }
+  .stack thead { display: none; }
+  .stack tbody th { border: 0; font-weight: 600; padding-top: .7rem; }
+  .stack td { display: flex; justify-content: space-between; gap: 1rem; padding: .15rem 0; border-bottom-color: var(--faint); }
+  .stack td::before { content: attr(data-head); color: var(--soft); }
+}
 @media print {
   :root {
     color-scheme: light;

@@ -1,9 +1,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
+#include "train/progress.h"
 #include "train/report/chart.h"
 #include "train/report/sections.h"
 
@@ -62,12 +64,12 @@ void add_charts(Markup& page, const StageCurves& stage, const std::string& id) {
     double TrainPoint::*figure;
   };
   for (const Single& one : {Single{"lr", "Learning rate", "learning rate", &TrainPoint::learning_rate},
-                            Single{"norm", "Gradient norm", "norm", &TrainPoint::gradient_norm}}) {
+                            Single{"norm", "Gradient norm", "gradient norm", &TrainPoint::gradient_norm}}) {
     add_line_chart(page, {.id = fmt::format("{}-{}", id, one.name),
                           .title = one.title,
                           .x_label = "step",
                           .y_label = one.unit,
-                          .series = {train_series(stage, one.title, one.figure)},
+                          .series = {train_series(stage, one.unit, one.figure)},
                           .y_range = {}});
   }
 }
@@ -89,7 +91,13 @@ double last_finite_loss(const StageCurves& stage) {
   return kNan;
 }
 
-std::string or_dash(double value) { return std::isfinite(value) ? number_text(value) : "\xE2\x80\x93"; }
+constexpr const char* kDash = "\xE2\x80\x93";
+
+std::string or_dash(double value) { return std::isfinite(value) ? number_text(value) : kDash; }
+
+std::string duration_or_dash(double seconds) {
+  return std::isfinite(seconds) ? duration_text(seconds) : kDash;
+}
 
 std::string best_evaluation(const StageCurves& stage) {
   const EvalPoint* best = nullptr;
@@ -101,33 +109,38 @@ std::string best_evaluation(const StageCurves& stage) {
       best_split = split;
     }
   }
-  if (best == nullptr) return "\xE2\x80\x93";
+  if (best == nullptr) return kDash;
   return fmt::format("{} ({}, epoch {})", percent_text(best->top1), best_split, best->epoch);
 }
 
+// On a narrow screen each row is a block, and CSS shows a figure's head beside it.
 void add_stage_table(Markup& page, const RunData& run) {
-  const auto scroll = page.open("div", {{"class", "wide"}});
-  const auto table = page.open("table");
+  const auto table = page.open("table", {{"class", "stack"}});
   page.add("caption", "Stages");
+  constexpr std::array kHeads{"steps",     "epochs",          "time",         "first loss",
+                              "last loss", "best top-1 seen", "clips/s, mean"};
   {
     const auto head = page.open("thead");
     const auto row = page.open("tr");
-    for (const char* name :
-         {"stage", "steps", "epochs", "first loss", "last loss", "best top-1", "clips/s, mean"}) {
-      page.add("th", {{"scope", "col"}}, name);
-    }
+    page.add("th", {{"scope", "col"}}, "stage");
+    for (const char* name : kHeads) page.add("th", {{"scope", "col"}}, name);
   }
   const auto body = page.open("tbody");
   for (const StageCurves& stage : run.stages) {
+    const bool trained = !stage.train.empty();
+    const std::array<std::string, kHeads.size()> figures{
+        trained ? grouped(stage.train.back().step) : "0",
+        trained ? grouped(stage.train.back().epoch) : "0",
+        trained ? duration_or_dash(stage.train.back().seconds) : kDash,
+        or_dash(trained ? stage.train.front().loss : kNan),
+        or_dash(last_finite_loss(stage)),
+        best_evaluation(stage),
+        or_dash(mean_speed(stage))};
     const auto row = page.open("tr");
     page.add("th", {{"scope", "row"}}, stage.stage);
-    const bool trained = !stage.train.empty();
-    page.add("td", trained ? grouped(stage.train.back().step) : "0");
-    page.add("td", trained ? grouped(stage.train.back().epoch) : "0");
-    page.add("td", or_dash(trained ? stage.train.front().loss : kNan));
-    page.add("td", or_dash(last_finite_loss(stage)));
-    page.add("td", best_evaluation(stage));
-    page.add("td", or_dash(mean_speed(stage)));
+    for (std::size_t i = 0; i < figures.size(); ++i) {
+      page.add("td", {{"data-head", kHeads[i]}}, figures[i]);
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 #include "train/interrupt.h"
 #include "train/metrics_log.h"
 #include "train/progress.h"
+#include "train/report/live_report.h"
 
 namespace mg {
 
@@ -66,7 +67,8 @@ class StageRun {
         watch_(options.watch),
         best_(run.checkpoints(stage.name()), run.config().flag("checkpoint.best")),
         first_(restore()),
-        log_(run.file("metrics.jsonl"), stage.name(), first_) {}
+        log_(run.file("metrics.jsonl"), stage.name(), first_),
+        report_(run.path()) {}
 
   void train() {
     if (first_ == planner_.steps() || watch_.stops()) return;
@@ -103,6 +105,7 @@ class StageRun {
                                   options_.epochs, last_loss_, val_note_));
       const bool ends = step + 1 == total || watch_.stops();
       if (due || ends || signal != 0) save(step + 1);
+      if (epoch_ends) report_.refresh();
       if (signal != 0 && !ends) {
         throw Error(signal == SIGINT ? ExitCode::interrupted : ExitCode::terminated,
                     "{} stopped at step {} of {} and saved: add --resume to continue", stage_.name(),
@@ -221,6 +224,7 @@ class StageRun {
   BestCheckpoint best_;
   std::int64_t first_;
   MetricsLog log_;
+  LiveReport report_;
   std::deque<StartedStep> started_;
   double last_loss_ = 0;
   int skipped_ = 0;
