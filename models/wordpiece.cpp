@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "engine/error.h"
-#include "engine/file.h"
+#include "engine/text_file.h"
 
 namespace mg {
 
@@ -165,14 +165,8 @@ std::int32_t WordPiece::special(const std::string& token, const std::string& sou
 }
 
 WordPiece WordPiece::load(const std::filesystem::path& path, const WordPieceOptions& options) {
-  const std::string text = read_whole_file(path, ExitCode::data);
-  std::vector<std::string> vocabulary;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::size_t length = end - begin - (end > begin && text[end - 1] == '\r' ? 1 : 0);
-    vocabulary.push_back(text.substr(begin, length));
-    begin = end + 1;
-  }
+  std::vector<std::string> vocabulary = lines_of(read_text_file(path, ExitCode::data));
+  while (!vocabulary.empty() && vocabulary.back().empty()) vocabulary.pop_back();
   return WordPiece(std::move(vocabulary), path.string(), options);
 }
 

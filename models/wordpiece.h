@@ -33,7 +33,7 @@ class WordPiece {
   // where the tokens come from.
   explicit WordPiece(std::vector<std::string> vocabulary, const std::string& source = "vocabulary",
                      const WordPieceOptions& options = {});
-  // Reads a vocab.txt: one token a line, its number is the id.
+  // Reads a vocab.txt: one token a line, its number is the id; blank lines at the end are none.
   static WordPiece load(const std::filesystem::path& path, const WordPieceOptions& options = {});
   // Learns a vocabulary of at most max_size tokens: the special tokens, the letters a-z, the digits and every
   // other character of the captions (as starts of words and as continuations), then the most frequent

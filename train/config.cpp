@@ -7,8 +7,8 @@
 #include <charconv>
 #include <sstream>
 
-#include "engine/file.h"
 #include "engine/nearest_name.h"
+#include "engine/text_file.h"
 
 namespace mg {
 
@@ -91,7 +91,7 @@ Config Config::from_preset(const std::string& name) {
 }
 
 void Config::load_file(const std::filesystem::path& path) {
-  const std::string text = read_whole_file(path, ExitCode::config);
+  const std::string text = read_text_file(path, ExitCode::config);
   toml::table table;
   try {
     table = toml::parse(text, path.string());

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "engine/file.h"
+#include "engine/text_file.h"
 #include "train/machine.h"
 #include "train/settings.h"
 #include "train/stages/emotion_stage.h"
@@ -37,7 +38,7 @@ std::vector<float> scores_of(Context& ctx, GestureModel& model, const GestureDat
 }
 
 nlohmann::ordered_json optimum_of(const std::filesystem::path& truth, const std::string& split) {
-  const std::string text = read_whole_file(truth, ExitCode::data);
+  const std::string text = read_text_file(truth, ExitCode::data);
   try {
     const auto optimum = nlohmann::ordered_json::parse(text).at("optimum");
     return {{"expected", optimum.at("expected")}, {"split", optimum.at(split)}};
