@@ -33,6 +33,7 @@ void write_problems(const std::filesystem::path& file, const std::vector<BadClip
 
 GestureData::GestureData(const DataOptions& options, const Config& config)
     : manifest_(read_manifest(options.manifest)) {
+  for (const std::string& note : manifest_.notes) std::fprintf(stderr, "%s\n", note.c_str());
   CacheBuild build{.manifest = options.manifest,
                    .clips = manifest_.clips,
                    .spec = decode_spec(config),
