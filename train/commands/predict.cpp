@@ -6,32 +6,18 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <sstream>
 
-#include "engine/file.h"
 #include "train/commands/commands.h"
 #include "train/commands/options.h"
 #include "train/gesture_model.h"
 #include "train/import_folder.h"
+#include "train/label_list.h"
 #include "train/settings.h"
 #include "train/video_classifier.h"
 
 namespace mg {
 
 namespace {
-
-// One text a line; blank lines are skipped.
-std::vector<std::string> read_texts(const std::filesystem::path& file) {
-  std::istringstream lines(read_whole_file(file, ExitCode::data));
-  std::vector<std::string> texts;
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (!line.empty()) texts.push_back(line);
-  }
-  if (texts.empty())
-    throw Error(ExitCode::data, "{}: expected a label on each line, the file is empty", file.string());
-  return texts;
-}
 
 std::vector<double> softmax(const float* scores, std::size_t count) {
   const double top = *std::max_element(scores, scores + count);
@@ -51,7 +37,8 @@ struct PredictCommand {
   MachineOptions machine{.threads = 0, .device = "auto"};
 
   void predict() const {
-    const std::vector<std::string> texts = labels.empty() ? std::vector<std::string>() : read_texts(labels);
+    const std::vector<std::string> texts =
+        labels.empty() ? std::vector<std::string>() : read_label_list(labels);
     const bool is_run = std::filesystem::exists(run / "ckpt"),
                is_import = std::filesystem::exists(run / kCertificateFile);
     if (is_import && !is_run) {
@@ -85,7 +72,7 @@ struct PredictCommand {
     Context ctx = make_context(network.config(), machine);
     const auto classes = static_cast<std::size_t>(network.classes());
     if (!names.empty() && names.size() != classes) {
-      throw Error(ExitCode::data, "{}: {} lines, but the network has {} classes", labels.string(),
+      throw Error(ExitCode::data, "{}: {} labels, but the network has {} classes", labels.string(),
                   names.size(), classes);
     }
     for (std::size_t k = names.size(); k < classes; ++k) names.push_back(fmt::format("class {}", k));
@@ -146,8 +133,8 @@ void add_predict_command(CLI::App& app, Action& action) {
       ->required();
   command->add_option(
       "--labels", options->labels,
-      "a file with one text a line to choose from instead of the classes (zero-shot); for an imported "
-      "network the names of its classes");
+      "a file with one text a line, or a table with a column `label`, to choose from instead of the classes "
+      "(zero-shot); for an imported network the names of its classes");
   command->add_option("--top", options->top, "labels shown of each video; 0: all")->capture_default_str();
   command->add_flag("--json", options->json, "print JSON: video and labels with probabilities");
   command->add_option("VIDEO", options->videos, "video files")->required();

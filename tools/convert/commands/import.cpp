@@ -5,13 +5,13 @@
 #include <cstdio>
 #include <memory>
 
-#include "data/csv.h"
 #include "engine/checkpoint.h"
 #include "engine/file.h"
 #include "tools/convert/commands/commands.h"
 #include "tools/convert/write_weights.h"
 #include "train/classes.h"
 #include "train/import_folder.h"
+#include "train/label_list.h"
 
 namespace mg {
 
@@ -89,23 +89,9 @@ struct ImportCommand {
         {to_tensor_map(named_tensors(module)), {}, {{"stage", stage}, {"step", 1}, {"steps", 1}}});
   }
 
-  // The authors' Clip_label.csv: id,name, the ids from 0 in the classifier's order.
   std::vector<GestureClass> read_labels() const {
-    const CsvTable table = read_csv(labels);
-    if (table.column("id") < 0 || table.column("name") < 0) {
-      throw Error(ExitCode::data, "{}: expected the columns id and name", labels.string());
-    }
-    const auto id = static_cast<std::size_t>(table.column("id")),
-               name = static_cast<std::size_t>(table.column("name"));
     std::vector<GestureClass> classes;
-    classes.reserve(table.rows.size());
-    for (const CsvRow& row : table.rows) {
-      if (row.fields[id] != std::to_string(classes.size())) {
-        throw Error(ExitCode::data, "{}:{}: id: expected {}, got '{}'", labels.string(), row.line,
-                    classes.size(), row.fields[id]);
-      }
-      classes.push_back({row.fields[name], row.fields[name]});
-    }
+    for (const std::string& label : read_label_list(labels)) classes.push_back({label, label});
     return classes;
   }
 
@@ -171,7 +157,8 @@ void add_import_command(CLI::App& app, ConvertAction& action) {
       ->check(CLI::Range(1, 1024));
   command->add_option("--classifier", options->classifier,
                       "with authors: the weights of their second stage too");
-  command->add_option("--labels", options->labels, "with authors: CSV id,name of the classes, ids from 0");
+  command->add_option("--labels", options->labels,
+                      "with authors: the names of the classes, one a line or a CSV id,name with ids from 0");
   command->add_option("--set", options->build.settings, "section.name=value, as in mgtrain; may be repeated")
       ->allow_extra_args(false);
   command->add_flag("--allow-partial", options->build.allow_partial,
