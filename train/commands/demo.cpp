@@ -3,8 +3,10 @@
 #include <cstdio>
 #include <memory>
 
+#include "data/synth/motion.h"
 #include "data/synth/synth.h"
 #include "kernels/stream.h"
+#include "train/clip_gallery.h"
 #include "train/commands/commands.h"
 #include "train/commands/options.h"
 #include "train/evaluation.h"
@@ -30,6 +32,10 @@ struct DemoCommand {
     train.emotions = data.emotions;
     train.run = out / "run";
     train.resume = true;
+    write_clip_gallery(out / "gestures.html", read_manifest(data.manifest), synth::kFps);
+    std::printf("the clips, to watch in a browser: %s\n", (out / "gestures.html").c_str());
+    std::printf("the report, from the first epoch on: %s\n", (train.run / "report.html").c_str());
+    std::fflush(stdout);
     train_run(train, c);
     const RunDirectory directory(train.run);
     evaluate(directory, train, data);
