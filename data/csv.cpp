@@ -181,11 +181,11 @@ void fit_rows(CsvTable& table, const std::vector<std::string>& required) {
       row.fields.pop_back();
     const std::size_t got = row.fields.size();
     if (got > table.header.size() || got < static_cast<std::size_t>(needed)) {
-      throw Error(ExitCode::data, "{}:{}: expected {} fields as in the header, got {}{}", table.path.string(),
-                  row.line, table.header.size(), got,
-                  got > table.header.size()
-                      ? fmt::format(" (a field that holds '{}' needs quotes)", table.separator)
-                      : "");
+      const std::string separator = table.separator == '\t' ? "a tab" : fmt::format("'{}'", table.separator);
+      throw Error(ExitCode::data, "{}:{}: expected {} fields as in the header, got {} ({})",
+                  table.path.string(), row.line, table.header.size(), got,
+                  got > table.header.size() ? fmt::format("a field that holds {} needs quotes", separator)
+                                            : fmt::format("{} separates them", separator));
     }
     if (got < table.header.size() && cut_off++ == 0) first_cut = row.line;
     row.fields.resize(table.header.size());

@@ -8,6 +8,8 @@
 #include <memory>
 #include <utility>
 
+#include "engine/nearest_name.h"
+
 namespace mg {
 
 namespace {
@@ -141,6 +143,14 @@ std::string how_they_differ(const std::string& a, const std::string& b) {
     return i < text.size() ? code_point(text[i]) : "nothing";
   };
   return fmt::format("only in characters that look alike or cannot be seen ({} and {})", shown(x), shown(y));
+}
+
+std::string nearest_described(const std::string& name, const std::vector<std::string>& candidates) {
+  for (const std::string& candidate : candidates) {
+    if (appearance(candidate) != appearance(name)) continue;
+    return fmt::format("'{}', which differs {}", candidate, how_they_differ(name, candidate));
+  }
+  return fmt::format("'{}'", nearest_name(name, candidates));
 }
 
 std::optional<DistinctNames::Twin> DistinctNames::add(const std::string& name, std::int64_t line) {

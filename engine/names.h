@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/error.h"
 
@@ -30,6 +31,10 @@ std::string appearance(std::string_view name);
 
 // In what two different names of one appearance differ, as the end of a sentence: "only in case".
 std::string how_they_differ(const std::string& a, const std::string& b);
+
+// The candidate that looks like name, with the difference, or else the nearest by letters: "'nod', which
+// differs only in case". The candidates are not empty.
+std::string nearest_described(const std::string& name, const std::vector<std::string>& candidates);
 
 // Names of one file, of which no two different ones may look alike.
 class DistinctNames {

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/file.h"
-#include "engine/nearest_name.h"
+#include "engine/names.h"
 
 namespace mg {
 
@@ -44,9 +44,9 @@ std::vector<std::int32_t> class_numbers(const Manifest& manifest, const std::vec
     const auto found = number_of.find(clip.label);
     if (found == number_of.end()) {
       throw Error(ExitCode::data,
-                  "{}:{}: label '{}' is none of the {} that the model knows; the nearest is '{}'",
+                  "{}:{}: label '{}' is none of the {} that the model knows; the nearest is {}",
                   manifest.path.string(), clip.line, clip.label, classes.size(),
-                  nearest_name(clip.label, labels_of(classes)));
+                  nearest_described(clip.label, labels_of(classes)));
     }
     numbers.push_back(found->second);
   }
@@ -85,7 +85,8 @@ std::vector<GestureClass> read_classes(const std::filesystem::path& file) {
   return read_json(file, [](const json& list) {
     std::vector<GestureClass> classes;
     for (const json& c : list) {
-      classes.push_back({c.at("label").get<std::string>(), c.at("caption").get<std::string>()});
+      classes.push_back(
+          {normal_name(c.at("label").get<std::string>()), normal_name(c.at("caption").get<std::string>())});
     }
     return classes;
   });
@@ -94,7 +95,11 @@ std::vector<GestureClass> read_classes(const std::filesystem::path& file) {
 std::string names_text(const std::vector<std::string>& names) { return json(names).dump(2) + "\n"; }
 
 std::vector<std::string> read_names(const std::filesystem::path& file) {
-  return read_json(file, [](const json& list) { return list.get<std::vector<std::string>>(); });
+  return read_json(file, [](const json& list) {
+    auto names = list.get<std::vector<std::string>>();
+    std::transform(names.begin(), names.end(), names.begin(), normal_name);
+    return names;
+  });
 }
 
 }  // namespace mg

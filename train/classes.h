@@ -28,7 +28,7 @@ std::vector<std::int32_t> class_numbers(const Manifest& manifest, const std::vec
 std::vector<std::int32_t> select(const std::vector<std::int32_t>& labels,
                                  const std::vector<std::int64_t>& clips);
 
-// classes.json. What cannot be read is an Error(ExitCode::checkpoint).
+// classes.json; names are read in normal_name() form. What cannot be read is an Error(ExitCode::checkpoint).
 std::string classes_text(const std::vector<GestureClass>& classes);
 std::vector<GestureClass> read_classes(const std::filesystem::path& file);
 // emotions.json

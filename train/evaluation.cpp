@@ -77,7 +77,8 @@ std::string to_text(const Evaluation& e, bool per_class) {
 }
 
 Evaluation evaluate_gestures(Context& ctx, GestureModel& model, const GestureData& data,
-                             const std::string& split, GestureMode mode, bool shuffle_frames) {
+                             const std::string& split_name, GestureMode mode, bool shuffle_frames) {
+  const std::string split = standard_split(split_name);
   const std::vector<std::int64_t> clips = require_split(data.manifest(), split);
   const std::vector<std::int32_t> labels = class_numbers(data.manifest(), model.classes());
   const std::vector<std::int32_t> targets = select(labels, clips);
@@ -107,8 +108,9 @@ std::vector<std::int32_t> recognise_gestures(Context& ctx, GestureModel& model, 
 
 Evaluation evaluate_emotions(Context& ctx, const RunDirectory& run, GestureModel& model,
                              const GestureData& data, const std::filesystem::path& emotions,
-                             const std::string& split, const std::filesystem::path& truth,
+                             const std::string& split_name, const std::filesystem::path& truth,
                              WhichCheckpoint which) {
+  const std::string split = standard_split(split_name);
   const std::vector<std::string> names = read_names(run.file("emotions.json"));
   const GestureTokens tokens = gesture_tokens(run, model.classes());
   EmotionTransformer transformer(
@@ -120,12 +122,14 @@ Evaluation evaluate_emotions(Context& ctx, const RunDirectory& run, GestureModel
       emotion_samples(read_emotions(emotions), names, data.manifest(), recognise_gestures(ctx, model, data),
                       tokens, run.config().integer("emotion.max_length"));
   std::erase_if(samples, [&](const EmotionSample& sample) { return sample.split != split; });
+  note_unread(samples, emotions);
   if (samples.empty()) {
     throw Error(ExitCode::data, "{}: no video is in the split '{}'", emotions.string(), split);
   }
   const std::vector<std::int32_t> targets = emotions_of(samples);
   Evaluation result;
-  result.figures = classify(emotion_scores(ctx, transformer, samples), targets, names);
+  result.figures = classify(
+      emotion_scores(ctx, transformer, samples, static_cast<std::int64_t>(names.size())), targets, names);
   result.json = to_json(result.figures);
   result.json["stage"] = "emotion";
   result.json["mode"] = "emotion";

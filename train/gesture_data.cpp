@@ -23,6 +23,10 @@ std::filesystem::path default_cache(const DataOptions& options, const DecodeSpec
 
 }  // namespace
 
+void print_notes(const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) std::fprintf(stderr, "%s\n", note.c_str());
+}
+
 void write_problems(const std::filesystem::path& file, const std::vector<BadClip>& problems) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const BadClip& bad : problems) {
@@ -33,7 +37,7 @@ void write_problems(const std::filesystem::path& file, const std::vector<BadClip
 
 GestureData::GestureData(const DataOptions& options, const Config& config)
     : manifest_(read_manifest(options.manifest)) {
-  for (const std::string& note : manifest_.notes) std::fprintf(stderr, "%s\n", note.c_str());
+  print_notes(manifest_.notes);
   CacheBuild build{.manifest = options.manifest,
                    .clips = manifest_.clips,
                    .spec = decode_spec(config),

@@ -17,6 +17,9 @@ struct DataOptions {
   OnBad on_bad = OnBad::stop;
 };
 
+// Lines of what was read otherwise than written, or left out, to stderr.
+void print_notes(const std::vector<std::string>& notes);
+
 // problems.json: an array of {"line", "clip", "reason"}.
 void write_problems(const std::filesystem::path& file, const std::vector<BadClip>& problems);
 

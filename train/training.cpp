@@ -110,10 +110,6 @@ class Training {
     GestureModel model(run_, ctx_);
     const EmotionLabels labels = read_emotions(options_.emotions);
     const std::vector<std::string> names = distinct_emotions(labels);
-    if (names.size() < 2) {
-      throw Error(ExitCode::data, "{}: expected two emotions at least, got {}", options_.emotions.string(),
-                  names.size());
-    }
     run_.keep("emotions.json", names_text(names));
     keep_list(run_.file("emotions.csv"), emotion_list(labels));
     const auto emotions = static_cast<std::int64_t>(names.size());
@@ -121,6 +117,7 @@ class Training {
     const auto samples =
         emotion_samples(labels, names, data_.manifest(), recognise_gestures(ctx_, model, data_), tokens,
                         config_.integer("emotion.max_length"));
+    note_unread(samples, options_.emotions);
     EmotionTransformer transformer(emotion_config(config_, tokens.kinds, emotions));
     transformer.initialize(ctx_.seed, "emotion");
     if (start_) start_->load_emotion(transformer, classes_, names);
@@ -236,7 +233,9 @@ void train_run(const TrainOptions& options, const Config& config, const EarlierR
   contrastive_model_config(config, 1);
   text_templates(config);
   emotion_config(config, 1, 1);
-  if (!options.emotions.empty()) read_emotions(options.emotions);
+  if (!options.emotions.empty()) {
+    check_emotions(read_emotions(options.emotions), read_manifest(options.data.manifest));
+  }
   Training training(options, config, earlier);
   const bool all = options.stage == "all";
   if (all || options.stage == "contrastive") training.contrastive();

@@ -116,7 +116,7 @@ TEST_CASE("csv: faults name file and line") {
        ":2: the header mixes separators: expected a comma, a semicolon or a tab between all columns"},
       {"a,b\n1,2\n\n1,2,3\n",
        ":4: expected 2 fields as in the header, got 3 (a field that holds ',' needs quotes)"},
-      {"a,b\n1;2\n", ":2: expected 2 fields as in the header, got 1"},
+      {"a,b\n1;2\n", ":2: expected 2 fields as in the header, got 1 (',' separates them)"},
       {"a,b\n1,\"x\n\n", ":2: a quoted field that starts in this row does not end"},
       {"a,b\n1,2\n1,x\"y\"\n", ":3: a quote where none may be"},
       {"a,b\n\"x\"y,2\n", ":2: a quote where none may be"}};

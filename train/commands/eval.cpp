@@ -7,6 +7,7 @@
 #include "train/commands/commands.h"
 #include "train/commands/options.h"
 #include "train/evaluation.h"
+#include "train/stages/emotion_stage.h"
 
 namespace mg {
 
@@ -29,6 +30,7 @@ struct EvalCommand {
     const bool emotion = mode == "emotion";
     GestureModel model(directory, ctx, emotion ? WhichCheckpoint::last : which);
     model.load(model.mode(emotion ? std::nullopt : mode));
+    if (emotion) join_with_notes(read_emotions(emotions), read_manifest(data.manifest));
     const GestureData gestures(data, directory.config());
     const Evaluation result =
         emotion ? evaluate_emotions(ctx, directory, model, gestures, emotions, split, truth, which)

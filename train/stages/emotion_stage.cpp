@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <limits>
 #include <set>
 
-#include "engine/nearest_name.h"
+#include "engine/names.h"
 #include "models/wordpiece.h"
+#include "train/gesture_data.h"
 #include "train/metrics.h"
 #include "train/settings.h"
 #include "train/stages/classifier_stage.h"
@@ -19,31 +20,7 @@ namespace {
 constexpr std::size_t kVideosAtOnce = 32;
 constexpr std::size_t kMaxCaptionTokens = 100'000;  // of one gesture: all, but for a damaged file
 
-// The clips of each recording, by start.
-std::map<std::string, std::vector<std::size_t>> clips_by_video(const Manifest& manifest) {
-  std::map<std::string, std::vector<std::size_t>> videos;
-  for (std::size_t i = 0; i < manifest.clips.size(); ++i) videos[manifest.clips[i].video].push_back(i);
-  const auto start = [&](std::size_t i) {
-    const Clip& clip = manifest.clips[i];
-    return clip.frames ? static_cast<double>(clip.frames->first) : clip.time ? clip.time->start : 0;
-  };
-  for (auto& [video, clips] : videos) {
-    std::stable_sort(clips.begin(), clips.end(), [&](auto a, auto b) { return start(a) < start(b); });
-  }
-  return videos;
-}
-
-std::string split_of(const VideoEmotion& row, const EmotionLabels& labels, const Manifest& manifest,
-                     const std::vector<std::size_t>& clips) {
-  if (!row.split.empty()) return row.split;
-  std::set<std::string> splits;
-  for (std::size_t clip : clips) splits.insert(manifest.clips[clip].split);
-  if (splits.size() > 1) {
-    throw Error(ExitCode::data, "{}:{}: video '{}' has no split, and its clips lie in several: {}",
-                labels.path.string(), row.line, row.video, fmt::join(splits, ", "));
-  }
-  return splits.empty() || splits.begin()->empty() ? "train" : *splits.begin();
-}
+bool is_unread(const EmotionSample& sample) { return sample.tokens.empty(); }
 
 }  // namespace
 
@@ -73,19 +50,23 @@ std::vector<EmotionSample> emotion_samples(const EmotionLabels& labels,
                                            const std::vector<std::string>& emotions, const Manifest& manifest,
                                            const std::vector<std::int32_t>& gestures,
                                            const GestureTokens& tokens, std::int64_t max_length) {
-  auto videos = clips_by_video(manifest);
+  const EmotionJoin join = join_emotions(labels, manifest);
   std::vector<EmotionSample> samples;
-  for (const VideoEmotion& row : labels.videos) {
-    const auto found = std::lower_bound(emotions.begin(), emotions.end(), row.emotion);
-    if (found == emotions.end() || *found != row.emotion) {
-      throw Error(ExitCode::data, "{}:{}: emotion '{}' is none of those that the model knows: {}",
-                  labels.path.string(), row.line, row.emotion, fmt::join(emotions, ", "));
+  for (std::size_t r = 0; r < labels.videos.size(); ++r) {
+    const VideoEmotion& row = labels.videos[r];
+    const auto found = std::find(emotions.begin(), emotions.end(), row.emotion);
+    if (found == emotions.end()) {
+      throw Error(ExitCode::data,
+                  "{}:{}: emotion '{}' is none of those that the model knows: {}; the nearest is {}",
+                  labels.path.string(), row.line, row.emotion, fmt::join(emotions, ", "),
+                  nearest_described(row.emotion, emotions));
     }
+    if (join.clips[r].empty()) continue;
     EmotionSample sample{.video = row.video,
-                         .split = split_of(row, labels, manifest, videos[row.video]),
+                         .split = join.splits[r],
                          .tokens = {},
                          .emotion = static_cast<std::int32_t>(found - emotions.begin())};
-    for (std::size_t clip : videos[row.video]) {
+    for (const std::size_t clip : join.clips[r]) {
       if (gestures[clip] < 0) continue;
       const auto& more = tokens.of_class[static_cast<std::size_t>(gestures[clip])];
       sample.tokens.insert(sample.tokens.end(), more.begin(), more.end());
@@ -97,6 +78,39 @@ std::vector<EmotionSample> emotion_samples(const EmotionLabels& labels,
   return samples;
 }
 
+EmotionJoin join_with_notes(const EmotionLabels& labels, const Manifest& manifest) {
+  print_notes(labels.notes);
+  EmotionJoin join = join_emotions(labels, manifest);
+  print_notes(join.notes);
+  return join;
+}
+
+void check_emotions(const EmotionLabels& labels, const Manifest& manifest) {
+  const std::size_t emotions = distinct_emotions(labels).size();
+  if (emotions < 2) {
+    throw Error(ExitCode::data, "{}: expected two emotions at least, got {}", labels.path.string(), emotions);
+  }
+  const EmotionJoin join = join_with_notes(labels, manifest);
+  for (std::size_t r = 0; r < join.clips.size(); ++r) {
+    if (!join.clips[r].empty() && join.splits[r] == "train") return;
+  }
+  throw Error(ExitCode::data, "{}: no video with clips in {} is in the split 'train'", labels.path.string(),
+              manifest.path.string());
+}
+
+void note_unread(const std::vector<EmotionSample>& samples, const std::filesystem::path& emotions) {
+  std::string names;
+  std::int64_t count = 0;
+  for (const EmotionSample& sample : samples) {
+    if (is_unread(sample)) names += fmt::format("{}'{}'", count++ > 0 ? ", " : "", sample.video);
+  }
+  if (count == 0) return;
+  print_notes({fmt::format(
+      "{}: no gesture is known of {} of {} videos, as none of their clips could be decoded: training "
+      "leaves them out, and evaluation counts them as wrong: {}",
+      emotions.string(), count, samples.size(), names)});
+}
+
 std::vector<std::int32_t> emotions_of(const std::vector<EmotionSample>& samples) {
   std::vector<std::int32_t> emotions(samples.size());
   std::transform(samples.begin(), samples.end(), emotions.begin(), [](const auto& s) { return s.emotion; });
@@ -104,17 +118,24 @@ std::vector<std::int32_t> emotions_of(const std::vector<EmotionSample>& samples)
 }
 
 std::vector<float> emotion_scores(Context& ctx, EmotionTransformer& model,
-                                  const std::vector<EmotionSample>& samples) {
+                                  const std::vector<EmotionSample>& samples, std::int64_t emotions) {
   const Restore<Tape*> no_tape(ctx.tape, nullptr);
   const Restore<bool> inference(ctx.training, false);
-  std::vector<float> scores;
-  for (std::size_t first = 0; first < samples.size(); first += kVideosAtOnce) {
+  std::vector<float> scores(samples.size() * static_cast<std::size_t>(emotions),
+                            -std::numeric_limits<float>::infinity());
+  std::vector<std::size_t> read;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (!is_unread(samples[i])) read.push_back(i);
+  }
+  for (std::size_t first = 0; first < read.size(); first += kVideosAtOnce) {
+    const std::size_t end = std::min(read.size(), first + kVideosAtOnce);
     std::vector<std::vector<std::int32_t>> sequences;
-    for (std::size_t i = first; i < std::min(samples.size(), first + kVideosAtOnce); ++i) {
-      sequences.push_back(samples[i].tokens);
-    }
+    for (std::size_t i = first; i < end; ++i) sequences.push_back(samples[read[i]].tokens);
     const std::vector<float> logits = to_vector(model.forward(ctx, sequences).data);
-    scores.insert(scores.end(), logits.begin(), logits.end());
+    for (std::size_t i = first; i < end; ++i) {
+      std::copy_n(logits.begin() + static_cast<std::ptrdiff_t>(i - first) * emotions, emotions,
+                  scores.begin() + static_cast<std::ptrdiff_t>(read[i]) * emotions);
+    }
   }
   return scores;
 }
@@ -130,10 +151,12 @@ EmotionStage::EmotionStage(Context& ctx, EmotionTransformer& model, const std::v
           {{"emotion", model.parameters(), config.real("emotion.lr"), config.real("emotion.weight_decay")}},
           {.max_norm = config.real("emotion.max_norm")}) {
   for (const EmotionSample& sample : samples) {
-    if (sample.split == "train") train_.push_back(sample);
+    if (sample.split == "train" && !is_unread(sample)) train_.push_back(sample);
     if (sample.split == "val") val_.push_back(sample);
   }
-  if (train_.empty()) throw Error(ExitCode::data, "no video with an emotion is in the train split");
+  if (train_.empty())
+    throw Error(ExitCode::data,
+                "no video of the train split has both an emotion and a clip that could be decoded");
 }
 
 StageOptions EmotionStage::options() const {
@@ -169,7 +192,7 @@ Late<float> EmotionStage::forward_backward(const StepPlan& plan) {
 
 std::optional<StageFigures> EmotionStage::evaluate(std::int64_t, bool) {
   if (val_.empty()) return {};
-  const Classification c = classify(emotion_scores(ctx_, model_, val_), emotions_of(val_),
+  const Classification c = classify(emotion_scores(ctx_, model_, val_, emotions_), emotions_of(val_),
                                     std::vector<std::string>(static_cast<std::size_t>(emotions_)));
   return StageFigures{c.top1, c.top5};
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "data/emotion_join.h"
 #include "data/manifest.h"
 #include "models/emotion_transformer.h"
 #include "train/classes.h"
@@ -22,31 +23,41 @@ GestureTokens gesture_tokens(const RunDirectory& run, const std::vector<GestureC
 // The tokens of a video's recognised gestures in time order, and its emotion.
 struct EmotionSample {
   std::string video, split;
-  std::vector<std::int32_t> tokens;  // may be empty
+  std::vector<std::int32_t> tokens;  // none where no clip could be decoded
   std::int32_t emotion = -1;
 };
 
-// Joins the emotions with the clips of their videos. gestures: the recognised class of every clip of the
-// manifest, -1 where it could not be decoded. A video takes the split of its row, or else that of its clips.
-// Sequences beyond max_length keep their last tokens. An emotion that is none of emotions is an
-// Error(ExitCode::data), as is a video whose clips lie in several splits.
+// Joins the emotions with the clips of their videos (join_emotions), without videos that have none. gestures:
+// the recognised class of every clip of the manifest, -1 where it could not be decoded. Sequences beyond
+// max_length keep their last tokens. An emotion that is none of emotions is an Error(ExitCode::data).
 std::vector<EmotionSample> emotion_samples(const EmotionLabels& labels,
                                            const std::vector<std::string>& emotions, const Manifest& manifest,
                                            const std::vector<std::int32_t>& gestures,
                                            const GestureTokens& tokens, std::int64_t max_length);
+
+// join_emotions, whose notes and those of the labels go to stderr.
+EmotionJoin join_with_notes(const EmotionLabels& labels, const Manifest& manifest);
+
+// What would end the training of emotions shows before hours of decoding: too few emotions, no join, no video
+// to train on are an Error(ExitCode::data). What else a reader should know goes to stderr.
+void check_emotions(const EmotionLabels& labels, const Manifest& manifest);
+
+// Names the videos without tokens on stderr. emotions: the file they come from.
+void note_unread(const std::vector<EmotionSample>& samples, const std::filesystem::path& emotions);
 
 std::vector<std::int32_t> emotions_of(const std::vector<EmotionSample>& samples);
 
 // Emotions that occur, sorted.
 std::vector<std::string> distinct_emotions(const EmotionLabels& labels);
 
-// Logits [samples, emotions].
+// Logits [samples, emotions]; minus infinity, which ranks last, of a video without tokens.
 std::vector<float> emotion_scores(Context& ctx, EmotionTransformer& model,
-                                  const std::vector<EmotionSample>& samples);
+                                  const std::vector<EmotionSample>& samples, std::int64_t emotions);
 
 class EmotionStage : public Stage {
  public:
-  // samples of all splits; token_kinds and emotions: how many there are.
+  // samples of all splits, of which those without tokens are not trained on; token_kinds and emotions: how
+  // many there are.
   EmotionStage(Context& ctx, EmotionTransformer& model, const std::vector<EmotionSample>& samples,
                std::int64_t token_kinds, std::int64_t emotions, const Config& config);
 
