@@ -6,18 +6,19 @@
 
 #include "bench/bench.h"
 #include "bench/commands.h"
-#include "engine/error.h"
+#include "train/commands/run_app.h"
+#include "train/commands/wrong_usage.h"
 
 namespace {
 
 void add_common_options(CLI::App& command, mg::BenchOptions& options) {
   command.add_option("--device", options.device, "cpu or cuda")
-      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->check(mg::one_of({"cpu", "cuda"}))
       ->capture_default_str();
   command
       .add_option("--precision", options.precision,
                   "f32 or bf16; f32 on the processor, bf16 on CUDA unless given")
-      ->check(CLI::IsMember({"f32", "bf16"}));
+      ->check(mg::one_of({"f32", "bf16"}));
   command.add_flag("--tf32", options.tf32, "fp32 products on tensor cores, rounded to 10 bits (CUDA)");
   command.add_option("--batch", options.batch, "clips; 1 on the processor, 8 on CUDA unless given")
       ->check(CLI::Range(1, 4096));
@@ -34,31 +35,28 @@ void add_common_options(CLI::App& command, mg::BenchOptions& options) {
   command
       .add_option(
           "--clock",
-          [&](const CLI::results_t& values) {
-            options.cpu_clock = values.at(0) == "cpu";
-            return values.at(0) == "cpu" || values.at(0) == "wall";
-          },
+          [&](const CLI::results_t& values) { return options.cpu_clock = values.at(0) == "cpu", true; },
           "wall, or cpu: one thread's own time on a core, where others use the cores too")
-      ->type_name("wall|cpu");
+      ->check(mg::one_of({"wall", "cpu"}));
   command.add_option("--json", options.json, "write the figures to this file too");
   command.add_option("--svg", options.svg, "draw a roofline to this file");
 }
 
-int run(const std::function<void()>& command) {
-  try {
-    command();
-    return 0;
-  } catch (const mg::Error& e) {
-    fmt::print(stderr, "mgbench: {}\n", e.what());
-    return static_cast<int>(e.code());
-  } catch (const mg::CudaError& e) {
-    fmt::print(stderr, "mgbench: {}\n", e.what());
-    return static_cast<int>(mg::ExitCode::failure);
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "mgbench: {}\n", e.what());
-    return static_cast<int>(mg::ExitCode::failure);
-  }
-}
+const mg::ForeignNames kForeign{
+    {"gpu", {{"--device cuda"}}},
+    {"cuda", {{"--device cuda"}}},
+    {"dtype", {{"--precision bf16"}}},
+    {"fp16", {{"--precision bf16"}}},
+    {"bf16", {{"--precision bf16"}}},
+    {"batch-size", {{"--batch N"}}},
+    {"workers", {{"--threads N"}}},
+    {"jobs", {{"--threads N"}}},
+    {"iters", {{"--seconds S"}}},
+    {"iterations", {{"--seconds S"}}},
+    {"repeat", {{"--seconds S"}}},
+    {"output", {{"--json FILE"}, {"--out FOLDER"}}},
+    {"op", {{"the operation itself, without an option", "op"}}},
+};
 
 }  // namespace
 
@@ -67,7 +65,7 @@ int main(int argc, char** argv) {
       "mgbench times this engine's operations, layers and data, and compares them with the machine's peaks.",
       "mgbench"};
   app.require_subcommand(1);
-  app.footer("Example:    mgbench op conv linear --device cuda --json ops.json --svg roofline.svg");
+  app.footer("Example: mgbench op conv linear --device cuda --json ops.json --svg roofline.svg");
   mg::BenchOptions options;
   options.arguments = argv;
   CLI::App* op = app.add_subcommand(
@@ -78,13 +76,13 @@ int main(int argc, char** argv) {
     about += fmt::format("\n{}: {}", operation.name, operation.about);
     names.push_back(operation.name);
   }
-  op->add_option("operations", options.what, about)->check(CLI::IsMember(names));
+  op->add_option("operations", options.what, about)->check(mg::one_of(names));
   add_common_options(*op, options);
   CLI::App* model = app.add_subcommand(
       "model",
       "Time the blocks of R(2+1)D-18, a layer of DistilBERT, both networks and a whole training step");
   add_common_options(*model, options);
-  model->add_option("--only", options.only, "one part: the training step")->check(CLI::IsMember({"step"}));
+  model->add_option("--only", options.only, "one part: the training step")->check(mg::one_of({"step"}));
   model->add_option(
       "--timeline", options.timeline,
       "write the kernels of a training step to this file, as a trace that ui.perfetto.dev shows (CUDA)");
@@ -97,14 +95,11 @@ int main(int argc, char** argv) {
   data->add_option("--seconds", options.seconds, "at least so long for each measurement")
       ->check(CLI::Range(0.0, 60.0));
   data->add_option("--json", options.json, "write the figures to this file too");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : static_cast<int>(mg::ExitCode::usage);
-  }
-  return run([&] {
+  const auto work = [&] {
     if (op->parsed()) mg::bench_ops(options);
     if (model->parsed()) mg::bench_model(options);
     if (data->parsed()) mg::bench_data(options);
-  });
+    return mg::ExitCode::ok;
+  };
+  return mg::run_app(app, argc, argv, work, kForeign);
 }

@@ -1,6 +1,7 @@
 #include "engine/nearest_name.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 namespace mg {
@@ -30,6 +31,23 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
     best_distance = distance;
   }
   return best == nullptr ? "" : *best;
+}
+
+std::string likely_name(const std::string& name, const std::vector<std::string>& candidates) {
+  const std::string nearest = nearest_name(name, candidates);
+  const std::size_t length = std::max(name.size(), nearest.size());
+  const std::size_t allowed =
+      length <= 3 ? (nearest[0] == name[0] ? 1 : 0) : std::max<std::size_t>(2, length / 3);
+  if (!nearest.empty() && edit_distance(name, nearest) <= allowed) return nearest;
+  std::vector<std::string> begun;
+  std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(begun),
+               [&](const std::string& c) { return name.size() >= 2 && c.starts_with(name); });
+  return begun.size() == 1 ? begun.front() : "";
+}
+
+std::string did_you_mean(const std::string& name, const std::vector<std::string>& candidates) {
+  const std::string likely = likely_name(name, candidates);
+  return likely.empty() ? "" : ", did you mean '" + likely + "'?";
 }
 
 }  // namespace mg

@@ -9,10 +9,48 @@
 
 #include "engine/nearest_name.h"
 #include "engine/text_file.h"
+#include "train/foreign_names.h"
 
 namespace mg {
 
 namespace {
+
+// Of an unknown key's name, without its section: the keys that are called so, in another trainer or here.
+std::vector<std::string> keys_called(const std::string& name, const std::vector<std::string>& names) {
+  std::vector<std::string> keys, endings;
+  const auto foreign = trainer_names().find(plain_name(name));
+  if (foreign != trainer_names().end()) {
+    const std::string text = foreign->second.front().text, set = "--set ";
+    keys.push_back(text.starts_with(set) ? text.substr(set.size(), text.find('=') - set.size()) : text);
+  }
+  const auto add = [&](const std::string& ending) {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (endings[i] == ending && std::find(keys.begin(), keys.end(), names[i]) == keys.end())
+        keys.push_back(names[i]);
+    }
+  };
+  for (const std::string& known : names) endings.push_back(known.substr(known.find('.') + 1));
+  add(name);
+  if (keys.empty()) {
+    const std::string likely = likely_name(name, endings);
+    if (!likely.empty()) add(likely);
+  }
+  return keys;
+}
+
+// What an unknown key may have been meant to be: "; did you mean 'contrastive.epochs'?", or ";".
+std::string meant_key(const std::string& key, const std::vector<std::string>& names) {
+  const auto dot = key.rfind('.');
+  std::vector<std::string> meant;
+  if (dot != std::string::npos) {
+    std::copy_if(names.begin(), names.end(), std::back_inserter(meant),
+                 [&](const std::string& name) { return name.starts_with(key + "_"); });
+    const std::string likely = likely_name(key, names);
+    if (meant.empty() && !likely.empty()) meant.push_back(likely);
+  }
+  if (meant.empty()) meant = keys_called(dot == std::string::npos ? key : key.substr(dot + 1), names);
+  return meant.empty() ? ";" : fmt::format("; did you mean '{}'?", fmt::join(meant, "' or '"));
+}
 
 const ConfigKey& find_key(const std::string& key, const std::string& where) {
   std::vector<std::string> names;
@@ -20,9 +58,8 @@ const ConfigKey& find_key(const std::string& key, const std::string& where) {
     if (k.key == key) return k;
     names.push_back(k.key);
   }
-  const std::string nearest = nearest_name(key, names);
-  throw Error(ExitCode::config, "{}: unknown key '{}'{}; `mgtrain info` lists all", where, key,
-              nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest));
+  throw Error(ExitCode::config, "{}: unknown key '{}'{} `mgtrain info` lists all keys", where, key,
+              meant_key(key, names));
 }
 
 std::string type_name(const ConfigValue& value) {
@@ -87,7 +124,8 @@ Config Config::from_preset(const std::string& name) {
     for (const PresetValue& v : preset.values) config.set(fmt::format("{}={}", v.key, v.value));
     return config;
   }
-  throw Error(ExitCode::config, "--preset: expected one of {}, got '{}'", fmt::join(names, ", "), name);
+  throw Error(ExitCode::config, "--preset: expected one of {}, got '{}'{}", fmt::join(names, ", "), name,
+              did_you_mean(name, names));
 }
 
 void Config::load_file(const std::filesystem::path& path) {
@@ -139,8 +177,8 @@ void Config::assign(const std::string& key, ConfigValue value, const std::string
   const auto* text = std::get_if<std::string>(&value);
   if (text != nullptr && !k.choices.empty() &&
       std::find(k.choices.begin(), k.choices.end(), *text) == k.choices.end()) {
-    throw Error(ExitCode::config, "{}: {} expects one of {}, got '{}'", where, key,
-                fmt::join(k.choices, ", "), *text);
+    throw Error(ExitCode::config, "{}: {} expects one of {}, got '{}'{}", where, key,
+                fmt::join(k.choices, ", "), *text, did_you_mean(*text, k.choices));
   }
   values_[key] = std::move(value);
 }

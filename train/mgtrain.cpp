@@ -7,10 +7,19 @@
 namespace {
 
 constexpr const char* kFooter =
-    "Exit codes: 0 ok, 1 run-time failure, 2 usage, 3 configuration, 4 data, 5 checkpoint, 6 out of memory,\n"
-    "            130 / 143 stopped by SIGINT / SIGTERM (the checkpoint is saved: continue with --resume)\n"
-    "Example:    mgtrain demo                  # everything, on synthetic videos, in minutes\n"
-    "            mgtrain COMMAND --help        # each command shows an example";
+    "An order of work, on synthetic videos or, without the first line, on your own:\n"
+    "  mgtrain synth   --out data/synth\n"
+    "  mgtrain train   --run runs/first --manifest data/synth/manifest.csv\n"
+    "  mgtrain eval    --run runs/first --manifest data/synth/manifest.csv\n"
+    "  mgtrain predict --run runs/first clip.mp4\n"
+    "  mgtrain report  --run runs/first           # report.html, to look at\n"
+    " \n"
+    "Example: mgtrain demo             # all of it at once, in minutes\n"
+    "         mgtrain COMMAND --help   # each command explains its options\n"
+    " \n"
+    "Exit codes: 0 done, 1 failed while running, 2 wrong command line, 3 wrong\n"
+    "configuration, 4 wrong data, 5 wrong checkpoint, 6 out of memory, 130 and 143\n"
+    "stopped by SIGINT or SIGTERM (saved: go on with --resume).";
 
 }  // namespace
 
@@ -32,5 +41,6 @@ int main(int argc, char** argv) {
     action();
     return mg::ExitCode::ok;
   };
-  return mg::run_app(app, argc, argv, work, ": try a smaller batch (--set contrastive.batch=N)");
+  return mg::run_app(app, argc, argv, work, mg::trainer_names(),
+                     ": try a smaller batch (--set contrastive.batch=N)");
 }

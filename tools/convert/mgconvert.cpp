@@ -6,6 +6,25 @@
 
 namespace {
 
+const mg::ForeignNames kForeign{
+    {"output", {{"--out FOLDER"}}},
+    {"output-dir", {{"--out FOLDER"}}},
+    {"o", {{"--out FOLDER"}}},
+    {"format", {{"--to FORMAT"}, {"--as KIND"}}},
+    {"type", {{"--as KIND"}, {"--to FORMAT"}}},
+    {"kind", {{"--as KIND"}, {"--to FORMAT"}}},
+    {"from", {{"--as KIND"}}},
+    {"model", {{"--as KIND"}, {"the file or folder itself, without an option"}}},
+    {"input", {{"the file or folder itself, without an option"}}},
+    {"run", {{"the run's folder itself, without an option", "export"}}},
+    {"weights", {{"the file or folder itself, without an option"}}},
+    {"tokenizer", {{"--vocab FILE"}}},
+    {"atol", {{"--tolerance NUMBER"}}},
+    {"eps", {{"--tolerance NUMBER"}}},
+    {"strict", {{"without --allow-partial, which is how it is", "import"}}},
+    {"no-strict", {{"--allow-partial"}}},
+};
+
 constexpr const char* kFooter =
     "Files are known by their content: safetensors, PyTorch's zip (.pth, .pt, .bin; read as data, nothing "
     "in\n"
@@ -27,5 +46,6 @@ int main(int argc, char** argv) {
   mg::add_verify_command(app, action);
   mg::add_inspect_command(app, action);
   mg::add_diff_command(app, action);
-  return mg::run_app(app, argc, argv, [&action] { return action(); });
+  return mg::run_app(
+      app, argc, argv, [&action] { return action(); }, kForeign);
 }

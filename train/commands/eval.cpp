@@ -6,6 +6,7 @@
 #include "engine/file.h"
 #include "train/commands/commands.h"
 #include "train/commands/options.h"
+#include "train/commands/wrong_usage.h"
 #include "train/evaluation.h"
 #include "train/stages/emotion_stage.h"
 
@@ -53,7 +54,7 @@ void add_eval_command(CLI::App& app, Action& action) {
       ->add_option(
           "--mode", options->mode,
           "similarity to the class texts, the classifier, or emotion (default: the classifier if trained)")
-      ->check(CLI::IsMember({"similarity", "classifier", "emotion"}));
+      ->check(one_of({"similarity", "classifier", "emotion"}));
   command->add_option("--emotion", options->emotions, "emotion labels, for --mode emotion");
   command->add_option("--truth", options->truth,
                       "truth.json of `mgtrain synth`: shows the best possible beside");

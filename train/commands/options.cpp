@@ -1,4 +1,5 @@
 #include "train/commands/options.h"
+#include "train/commands/wrong_usage.h"
 
 #include <fmt/format.h>
 
@@ -19,7 +20,7 @@ void add_machine_options(CLI::App& command, MachineOptions& machine) {
       .add_option(
           "--device", machine.device,
           "what computes: a GPU (cuda), the processor (cpu), or a GPU where there is one (auto, the default)")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+      ->check(one_of({"auto", "cpu", "cuda"}));
 }
 
 void ConfigOptions::add_to(CLI::App& command) {
@@ -78,7 +79,7 @@ void add_checkpoint_option(CLI::App& command, WhichCheckpoint& which) {
           },
           "the last checkpoint of the stage that is used, or the best on the val split; the stages before it "
           "are the last, on which it was trained")
-      ->check(CLI::IsMember({"last", "best"}))
+      ->check(one_of({"last", "best"}))
       ->default_str("last");
 }
 
@@ -91,10 +92,13 @@ void add_data_options(CLI::App& command, DataOptions& options) {
       ->required();
   command.add_option("--cache", options.cache, "frame cache (default: beside the manifest, named after it)");
   command
-      .add_option("--on-bad", options.on_bad, "a clip that cannot be decoded: stop, or skip it and name it")
-      ->transform(
-          CLI::CheckedTransformer(std::map<std::string, OnBad>{{"stop", OnBad::stop}, {"skip", OnBad::skip}})
-              .description("{stop,skip}"))
+      .add_option_function<std::string>(
+          "--on-bad",
+          [&options](const std::string& name) {
+            options.on_bad = name == "skip" ? OnBad::skip : OnBad::stop;
+          },
+          "a clip that cannot be decoded: stop, or skip it and name it")
+      ->check(one_of({"stop", "skip"}))
       ->default_str("stop");
 }
 

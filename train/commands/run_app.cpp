@@ -5,21 +5,27 @@
 #include <exception>
 #include <new>
 
+#include "train/commands/help_format.h"
+#include "train/commands/wrong_usage.h"
 #include "train/printable.h"
 
 namespace mg {
 
 int run_app(CLI::App& app, int argc, char** argv, const std::function<ExitCode()>& action,
-            const std::string& memory_hint) {
+            const ForeignNames& foreign, const std::string& memory_hint) {
   const auto report = [&](const std::string& text, ExitCode code) {
     // Messages name keys and entries of files that anyone may have made.
     std::fprintf(stderr, "%s: %s\n", app.get_name().c_str(), printable(text, "\n").c_str());
     return static_cast<int>(code);
   };
+  use_help_format(app);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& e) {  // --help, --version
+    return app.exit(e);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+    const WrongUsage wrong = explain_usage(app, {argv + 1, argv + argc}, e, foreign);
+    return report(wrong.message + "\n" + wrong.hint, ExitCode::usage);
   }
   try {
     return static_cast<int>(action());

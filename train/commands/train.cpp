@@ -4,6 +4,7 @@
 
 #include "train/commands/commands.h"
 #include "train/commands/options.h"
+#include "train/commands/wrong_usage.h"
 #include "train/training.h"
 
 namespace mg {
@@ -52,7 +53,7 @@ void add_train_command(CLI::App& app, Action& action) {
   command->add_option("--emotion", options->train.emotions,
                       "CSV with video,emotion,subject,split: trains stage 3");
   command->add_option("--stage", options->train.stage, "which stage to train; all: all that the inputs allow")
-      ->check(CLI::IsMember({"contrastive", "classifier", "emotion", "all"}))
+      ->check(one_of({"contrastive", "classifier", "emotion", "all"}))
       ->capture_default_str();
   command->add_flag("--resume", options->train.resume,
                     "continue the run, bit for bit, from its last checkpoint");

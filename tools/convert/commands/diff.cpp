@@ -27,10 +27,9 @@ constexpr const char* kFooter =
     "so a file and its half-precision copy differ by the rounding alone. Memory: both files, whole.\n"
     "Exit codes: 0 all equal (or within --tolerance), 1 something differs, 5 a file cannot be read.\n"
     "Example: mgconvert diff before.safetensors after.safetensors\n"
-    "         mgconvert diff r2plus1d_18.pth r2plus1d_18.safetensors && echo the same weights\n"
-    "         mgconvert diff --tolerance 1e-3 full.pth half.pth         # up to 0.001 apart, number by "
-    "number\n"
-    "         mgconvert diff --json a.pth b.pth | jq '.tensors[] | select(.result != \"equal\") | .name'";
+    "         mgconvert diff r2plus1d_18.pth r2plus1d_18.safetensors\n"
+    "         mgconvert diff --tolerance 1e-3 full.pth half.pth\n"
+    "         mgconvert diff --json a.pth b.pth | jq .summary";
 
 struct DiffCommand {
   fs::path a, b;

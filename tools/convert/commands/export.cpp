@@ -9,6 +9,7 @@
 #include "tools/convert/write_weights.h"
 #include "tools/convert/written_folder.h"
 #include "train/commands/options.h"
+#include "train/commands/wrong_usage.h"
 #include "train/run_directory.h"
 #include "train/stages/stage.h"
 
@@ -106,7 +107,7 @@ void add_export_command(CLI::App& app, ConvertAction& action) {
           "--to", options->to,
           "torchvision: the video encoder; transformers: the text encoder; safetensors: every stage whole")
       ->required()
-      ->check(CLI::IsMember({"torchvision", "transformers", "safetensors"}));
+      ->check(one_of({"torchvision", "transformers", "safetensors"}));
   command->add_option("--out", options->out, "folder to make")->required();
   add_checkpoint_option(*command, options->which);
   command->footer(
@@ -115,9 +116,7 @@ void add_export_command(CLI::App& app, ConvertAction& action) {
       "load.py that does so; config.toml holds the preprocessing. `import` takes such a folder back.\n"
       "safetensors has the projections, the prompting and the classifiers too, named as in the paper's "
       "code.\n"
-      "Example: mgconvert export runs/first --to torchvision --out exported/video\n"
-      "         python -c 'import sys; sys.path.append(\"exported/video\"); import load; "
-      "print(load.load())'");
+      "Example: mgconvert export runs/first --to torchvision --out exported/video");
   command->callback([options, &action] { action = [options] { return options->convert(); }; });
 }
 

@@ -10,6 +10,7 @@
 #include "tools/convert/commands/commands.h"
 #include "tools/convert/write_weights.h"
 #include "train/classes.h"
+#include "train/commands/wrong_usage.h"
 #include "train/import_folder.h"
 #include "train/label_list.h"
 
@@ -149,7 +150,7 @@ void add_import_command(CLI::App& app, ConvertAction& action) {
                    "what it is: r2plus1d (torchvision's), distilbert or bert (transformers'), classifier "
                    "(of stage 2), authors (the paper's whole model: becomes a run)")
       ->required()
-      ->check(CLI::IsMember(model_kinds()));
+      ->check(one_of(model_kinds()));
   command->add_option("--out", options->out, "folder to make")->required();
   command->add_option("--vocab", options->vocabulary, "vocab.txt of a text encoder, where SRC has none");
   command

@@ -30,8 +30,8 @@ constexpr const char* kFooter =
     "The whole file is read and checked on the way, so exit code 0 also says that it is sound; 5 says it is "
     "not.\n"
     "Example: mgconvert inspect r2plus1d_18-91a641e6.pth\n"
-    "         mgconvert inspect distilbert-base-uncased/             # a folder as Hugging Face has it\n"
-    "         mgconvert inspect runs/first/ckpt/contrastive/step_900 # a checkpoint of mgtrain\n"
+    "         mgconvert inspect distilbert-base-uncased/     # as Hugging Face has it\n"
+    "         mgconvert inspect runs/first/ckpt/contrastive/step_900\n"
     "         mgconvert inspect --json model.safetensors | jq '.tensors[] | select(.type != \"F32\")'";
 
 struct InspectCommand {
