@@ -19,13 +19,13 @@ std::optional<Stream> gpu_stream(std::string& why) {
 }
 #else
 std::optional<Stream> gpu_stream(std::string& why) {
-  why = "this program was built without CUDA (configure with -DMG_CUDA=ON where nvcc is)";
+  why = "this program was built without CUDA";
   return {};
 }
 #endif
 
-Stream make_stream(const std::string& device, int threads, bool tf32) {
-  std::string why;
+// why: where the processor takes a GPU's place, the reason.
+Stream make_stream(const std::string& device, int threads, bool tf32, std::string& why) {
   if (device != "cpu") {
     if (auto stream = gpu_stream(why)) {
 #if defined(MG_CUDA)
@@ -36,23 +36,27 @@ Stream make_stream(const std::string& device, int threads, bool tf32) {
       return std::move(*stream);
     }
     if (device == "cuda") throw Error(ExitCode::failure, "device cuda: {}", why);
-    std::fprintf(stderr, "device: the processor; %s\n", why.c_str());
   }
   return CpuStream(threads);
 }
 
 }  // namespace
 
-Context make_context(const Config& config, const MachineOptions& options) {
+Context make_context(const Config& config, const MachineOptions& options, bool say) {
   const std::string device = options.device.value_or(config.text("device")),
                     &precision = config.text("precision");
-  Context ctx(make_stream(device, options.threads.value_or(config.small("threads")), precision == "tf32"));
+  std::string why;
+  Context ctx(
+      make_stream(device, options.threads.value_or(config.small("threads")), precision == "tf32", why));
   if (precision == "bf16") ctx.activations = DType::bf16;
 #if defined(MG_CUDA)
   if (auto* cuda = std::get_if<CudaStream>(&ctx.stream)) cuda->set_vendor(config.flag("cuda.libraries"));
 #endif
   ctx.seed = static_cast<std::uint64_t>(config.integer("seed"));
-  if (ctx.on_device()) std::fprintf(stderr, "device: %s, %s\n", device_text(ctx).c_str(), precision.c_str());
+  if (say) {
+    std::fprintf(stderr, "device: %s, %s%s\n", device_text(ctx).c_str(), precision.c_str(),
+                 why.empty() ? "" : (" (no GPU: " + why + ")").c_str());
+  }
   return ctx;
 }
 
@@ -65,7 +69,8 @@ std::string device_text(const Context& ctx) {
   }
 #endif
   const auto& cpu = std::get<CpuStream>(ctx.stream);
-  return fmt::format("{} threads, {}", cpu.threads(), to_string(cpu.isa()));
+  return fmt::format("the processor, {} thread{}, {}", cpu.threads(), cpu.threads() == 1 ? "" : "s",
+                     to_string(cpu.isa()));
 }
 
 ClipLoader make_loader(Context& ctx, const FrameSource& source, const Config& config) {

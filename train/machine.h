@@ -17,11 +17,10 @@ struct MachineOptions {
 };
 
 // A context on the device and in the precision that the configuration asks for, with its seed. Says on stderr
-// what "auto" came to. Error when a GPU is asked for and there is none that can be used.
-Context make_context(const Config& config, const MachineOptions& options = {});
+// in one line what computes, unless say is false. Error when a GPU is asked for and none can be used.
+Context make_context(const Config& config, const MachineOptions& options = {}, bool say = true);
 
-// One line: "NVIDIA H100 (sm_90, 132 multiprocessors, 79 GiB)", or the processor's instruction set and
-// threads.
+// "NVIDIA H100 (sm_90, 132 multiprocessors, 79 GiB)" or "the processor, 2 threads, avx512".
 std::string device_text(const Context& ctx);
 
 // A loader whose batches the context's device can take quickly.

@@ -52,9 +52,10 @@ TEST_CASE("without a GPU, cuda is one error and auto one line") {
   arguments.back() = "auto";
   const Output trained = mgtrain(arguments);
   CHECK(trained.code == 0);
-  const auto notice = trained.err.find("device: the processor; ");
+  const auto notice = trained.err.find("device: the processor, ");
   CHECK(notice != std::string::npos);
-  CHECK(trained.err.find("device: the processor; ", notice + 1) == std::string::npos);
+  CHECK(trained.err.find(", f32 (no GPU: ") != std::string::npos);
+  CHECK(trained.err.find("device:", notice + 1) == std::string::npos);
 }
 
 TEST_CASE("each command teaches with an example") {

@@ -52,7 +52,7 @@ struct DemoCommand {
   }
 
   void evaluate(const RunDirectory& run, const TrainOptions& train, const SynthResult& synth) const {
-    Context ctx = make_context(run.config());
+    Context ctx = make_context(run.config(), {}, /*say=*/false);  // training said it
     GestureModel model(run, ctx);
     const GestureData data(train.data, run.config());
     const Evaluation similarity = evaluate_gestures(ctx, model, data, "test", GestureMode::similarity, false);

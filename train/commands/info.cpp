@@ -8,6 +8,7 @@
 #include "kernels/stream.h"
 #include "train/commands/commands.h"
 #include "train/commands/options.h"
+#include "train/machine.h"
 #include "train/run_directory.h"
 #include "train/settings.h"
 
@@ -38,11 +39,12 @@ struct InfoCommand {
 
  private:
   static void print_machine(const Config& c) {
-    const CpuStream stream(c.small("threads"));
-    std::string isas;
-    for (Isa isa : supported_isas()) isas += (isas.empty() ? "" : ", ") + std::string(to_string(isa));
-    std::printf("mgtrain %s, device cpu, %d threads, instruction set %s (of %s)\n", MG_VERSION,
-                stream.threads(), std::string(to_string(stream.isa())).c_str(), isas.c_str());
+    std::vector<std::string> isas;
+    for (Isa isa : supported_isas()) isas.emplace_back(to_string(isa));
+    const Context ctx = make_context(c, {}, /*say=*/false);
+    std::printf("mgtrain %s\ndevice: %s, %s\nthe processor's instruction sets: %s\n", MG_VERSION,
+                device_text(ctx).c_str(), c.text("precision").c_str(),
+                fmt::format("{}", fmt::join(isas, ", ")).c_str());
   }
 
   static void print_model(const Config& c) {
