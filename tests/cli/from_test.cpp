@@ -164,6 +164,7 @@ TEST_CASE("what a run cannot start from is said, and leaves no folder") {
       {{"--from", old_run(), "--preset", "mini"}, 3, {"video.width: 16 here, 8 there"}},
       {{"--from", old_run(), "--set", "text.vocabulary=v.txt"}, 3, {"text.vocabulary"}},
       {{"--checkpoint", "best"}, 2, {"--from"}},
+      {{"--video-weights", old_run()}, 5, {"this is a run: --from", "mgconvert export"}},
   };
   for (const Case& c : cases) {
     const Output output = mgtrain(train_arguments(run, c.more));
