@@ -3,6 +3,7 @@
 extern "C" {
 #include <libavutil/error.h>
 #include <libavutil/log.h>
+#include <libavutil/mem.h>
 }
 
 #include <array>
@@ -13,6 +14,10 @@ extern "C" {
 namespace mg {
 
 namespace {
+
+// A file may ask for memory in what it says of its pictures before their size is checked; 8192 x 8192 pixels
+// of the widest format take half of this.
+constexpr std::size_t kMaxAllocation = std::size_t{1} << 30;
 
 // Decoding runs on the caller's thread, so that the message belongs to the call that failed.
 thread_local std::array<char, 256> last_message{};
@@ -36,7 +41,10 @@ void keep_message(void* object, int level, const char* format, std::va_list args
 
 void keep_av_messages() {
   static std::once_flag once;
-  std::call_once(once, [] { av_log_set_callback(keep_message); });
+  std::call_once(once, [] {
+    av_log_set_callback(keep_message);
+    av_max_alloc(kMaxAllocation);
+  });
   last_message[0] = '\0';
   demuxer_failed = false;
 }

@@ -22,7 +22,7 @@ template <class T, auto free_function>
 using Handle = std::unique_ptr<T, FreeBy<free_function>>;
 
 // FFmpeg writes nothing to the terminal from here on; its last message of an error in this thread is kept, as
-// it says more than the error's number.
+// it says more than the error's number. No single allocation of FFmpeg's is larger than 1 GiB.
 void keep_av_messages();
 // Since then, on this thread, a demuxer has reported an error. It may well go on behind the damage and return
 // none.

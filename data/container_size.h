@@ -7,7 +7,8 @@
 
 namespace mg {
 
-// The bytes that the outermost boxes of an MP4, Matroska or AVI file promise; 0 where they promise nothing.
+// The bytes that the outermost parts of an MP4, Matroska, AVI, ASF, FLV, MXF, Ogg or GIF file promise; 0
+// where they promise nothing, as those of a file that was written to a pipe.
 std::uint64_t promised_bytes(const std::filesystem::path& path);
 
 }  // namespace mg

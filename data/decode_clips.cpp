@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "data/frame_resize.h"
+#include "data/picture_folder.h"
 #include "data/video_reader.h"
 #include "engine/error.h"
 
@@ -19,9 +20,18 @@ constexpr std::size_t kMaxClipBytes = std::size_t{4} << 30;
 class ClipInProgress {
  public:
   ClipInProgress(const Clip& clip, const DecodeSpec& spec, const VideoInfo& video)
-      : clip_(clip), spec_(spec), frame_seconds_(video.fps > 0 ? 1 / video.fps : 0) {
+      : clip_(clip),
+        spec_(spec),
+        frame_seconds_(video.fps > 0 ? 1 / video.fps : 0),
+        container_end_(video.container_end) {
     result_.frames = {0, spec.height, spec.width, spec.fps > 0 ? spec.fps : video.fps, {}};
     result_.decoder = fmt::format("{} {}, {}", video.codec, video.pixel_format, video.decoder);
+    if (!video.timed && (clip.time || spec.fps > 0)) {
+      give_up(fmt::format(
+          "{}: a folder of pictures has no times: expected start_frame,end_frame and every frame, or a video "
+          "made of it (with its rate in place of 25): {}",
+          clip.path.string(), picture_folder_conversion(clip.path)));
+    }
   }
 
   bool finished() const { return finished_; }
@@ -34,6 +44,7 @@ class ClipInProgress {
   // For each frame of the video in order; resized: what wants() asked for, or nullptr.
   void see(std::int64_t index, double seconds, const std::vector<std::uint8_t>* resized) {
     if (finished_) return;
+    if (index == 0) video_begin_ = seconds;
     if (ends_before(index, seconds)) return finish();
     if (resized == nullptr) return;
     if (spec_.fps <= 0) {
@@ -47,13 +58,15 @@ class ClipInProgress {
     if (clip_.frames && index == clip_.frames->last) finish();
   }
 
-  // After the video's last frame.
+  // After the video's last frame. A time range may go on while the file does: its sound may be longer.
   void end(std::int64_t frames, double last_seconds) {
     if (finished_) return;
     const double seconds = last_seconds + frame_seconds_;
-    if (clip_.frames || (clip_.time && clip_.time->end > seconds + frame_seconds_ / 2 + kTimeTolerance)) {
-      return give_up(fmt::format("{}: the clip is {}, but the video has {} frames ({:.3f} s)",
-                                 clip_.path.string(), range_text(clip_), frames, seconds));
+    const double latest = std::max(seconds + frame_seconds_ / 2, container_end_) + kTimeTolerance;
+    if (clip_.frames || (clip_.time && clip_.time->end > latest)) {
+      const std::string from = video_begin_ > kTimeTolerance ? fmt::format("{:.3f} to ", video_begin_) : "";
+      return give_up(fmt::format("{}: the clip is {}, but the video has {} frames ({}{:.3f} s)",
+                                 clip_.path.string(), range_text(clip_), frames, from, seconds));
     }
     finish();
   }
@@ -91,7 +104,9 @@ class ClipInProgress {
   void finish() {
     repeat_until(shown_since_ + std::max(frame_seconds_, 2 * kTimeTolerance));
     if (!finished_ && result_.frames.count == 0) {
-      give_up(fmt::format("{}: the clip ({}) holds no frame", clip_.path.string(), range_text(clip_)));
+      const bool early = clip_.time && clip_.time->end <= video_begin_ + kTimeTolerance;
+      give_up(fmt::format("{}: the clip ({}) holds no frame{}", clip_.path.string(), range_text(clip_),
+                          early ? fmt::format(": the video begins at {:.3f} s", video_begin_) : ""));
     }
     finished_ = true;
   }
@@ -99,6 +114,8 @@ class ClipInProgress {
   const Clip& clip_;
   const DecodeSpec& spec_;
   double frame_seconds_;  // of the video, on average; 0: unknown
+  double container_end_;  // of the file's longest stream; 0: unknown
+  double video_begin_ = 0;
   DecodedClip result_;
   bool finished_ = false;
   std::vector<std::uint8_t> shown_;  // with spec.fps: the frame seen last, its time and the first one's

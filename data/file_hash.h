@@ -1,4 +1,4 @@
-// What tells whether a source file is still the one that was decoded.
+// What tells whether a source, a file or a folder of pictures, is still the one that was decoded.
 #pragma once
 
 #include <cstdint>

@@ -17,7 +17,8 @@ struct FrameRange {
   std::int64_t first, last;  // both belong to the clip
 };
 struct TimeRange {
-  double start, end;  // seconds; a frame belongs to it when start <= its time < end
+  double start,
+      end;  // seconds of the file's presentation time; a frame is in it when start <= its time < end
 };
 
 struct Clip {

@@ -1,7 +1,9 @@
-// Video files by FFmpeg's libraries: local files only, software decoding on one thread, frames in
-// presentation order and upright (rotation metadata is applied). Pixels equal `ffmpeg -fps_mode passthrough
-// -pix_fmt rgb24` (swscale's default flags), scaled ones the same with `-vf scale=W:H`, bit for bit. (Scaled
-// pictures of 4:2:2 that lie on their side excepted: ffmpeg turns those as 4:4:4, this turns them as RGB.)
+// Video files, and folders of numbered pictures, by FFmpeg's libraries: local files only, software decoding
+// on one thread, frames in presentation order and upright (rotation metadata is applied). Pixels equal
+// `ffmpeg -fps_mode passthrough -pix_fmt rgb24` (swscale's default flags), scaled ones the same with `-vf
+// scale=W:H`, bit for bit. (Scaled pictures of 4:2:2 that lie on their side excepted: ffmpeg turns those as
+// 4:4:4, this turns them as RGB.) Interlaced frames are given as they are coded, both fields in one, and
+// pixels that are not square as they are stored.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +19,9 @@ namespace mg {
 struct VideoInfo {
   int width = 0, height = 0;  // upright
   double fps = 0;             // mean frame rate
-  double seconds = 0;         // 0: unknown
+  double seconds = 0;         // of the video; 0: unknown
+  double container_end = 0;   // when the longest stream of the file ends; 0: unknown
+  bool timed = true;          // false: a folder of pictures, which has no times
   std::string codec, pixel_format;
   std::string decoder;  // the library that decodes, and its version
   int rotation = 0;     // degrees clockwise that were applied: 0, 90, 180 or 270
@@ -31,15 +35,17 @@ struct PictureSize {
 
 class VideoReader {
  public:
-  // Throws Error(ExitCode::data) with the path: no such file, a folder, no video in it, a format or codec
-  // that is not on the list, more pixels than 8192 x 8192, no frame.
+  // Throws Error(ExitCode::data) with the path: no such file, a folder without pictures (picture_folder.h
+  // says what it has to hold), no video in it, a format or codec that is not read (with the command that
+  // converts it), more pixels than 8192 x 8192, no frame. Transport and program streams that were joined end
+  // to end are one video, whose times go on at the joint.
   explicit VideoReader(const std::filesystem::path& path);
   ~VideoReader();
   VideoReader(VideoReader&&) noexcept;
 
   const VideoInfo& info() const;
   struct Picture {
-    double seconds = 0;                 // presentation time from the first frame
+    double seconds = 0;                 // the file's presentation time: 0 is where its first stream begins
     const std::uint8_t* rgb = nullptr;  // [height][width][3], valid until the next call
   };
   // The next frame in presentation order; false at the end. Damage that the container or the decoder reports
@@ -75,9 +81,11 @@ std::string to_string(const DecodeSpec& spec);  // canonical, for provenance
 
 // The clip's frames (its whole file, or its range), resized, each value rounded to the nearest integer (ties
 // to even; by ffmpeg: as it does). A range that reaches beyond the video, or holds no frame, is an
-// Error(ExitCode::data) that says how many there are. Times are those from the video's first frame, compared
-// to half a millisecond (Matroska rounds them to one); a time range may end up to half a frame after the
-// video.
+// Error(ExitCode::data) that says how many there are. Times are the file's presentation times, as ffmpeg's
+// -ss and players count them: 0 is where the first of its streams begins, so that a video which begins after
+// its sound has its first frame later than 0. They are compared to half a millisecond (Matroska rounds them
+// to one). A time range may begin before the video and end with the file's longest stream, or up to half a
+// frame after the video. Pictures of a folder have no times: time ranges and other rates are refused.
 Frames decode_clip(const Clip& clip, const DecodeSpec& spec);
 
 // Several clips of one file, which is decoded once, no further than needed; results in the order asked. A
