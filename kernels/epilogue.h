@@ -1,6 +1,8 @@
 // What a matrix-shaped kernel (convolution, linear) can do to its operands on the way in and out.
 #pragma once
 
+#include <cmath>
+
 #include "kernels/philox.h"
 #include "kernels/view.h"
 
@@ -51,5 +53,20 @@ struct BatchStatistics {
   float* running_variance = nullptr;
   float momentum = 0.1f;
 };
+
+// Puts a batch's mean and unbiased variance of channel c into the running ones, unless a result is not
+// finite: then both stay. The step of such a batch is skipped, and must leave nothing behind for later steps
+// and evaluations.
+MG_HOST_DEVICE inline void update_running(const BatchStatistics& s, std::int64_t c, double mean,
+                                          double variance) {
+  const auto momentum = static_cast<double>(s.momentum);
+  const auto next_mean =
+      static_cast<float>((1 - momentum) * static_cast<double>(s.running_mean[c]) + momentum * mean);
+  const auto next_variance =
+      static_cast<float>((1 - momentum) * static_cast<double>(s.running_variance[c]) + momentum * variance);
+  if (!std::isfinite(next_mean) || !std::isfinite(next_variance)) return;
+  s.running_mean[c] = next_mean;
+  s.running_variance[c] = next_variance;
+}
 
 }  // namespace mg

@@ -57,10 +57,6 @@ void batch_norm_statistics(const BatchNormStatistics& args, CpuStream& stream) {
     block_moments(args.x, i * block, std::min(rows, (i + 1) * block), width, partial + i * 3 * width);
   });
   const BatchStatistics& out = args.statistics;
-  const auto momentum = static_cast<double>(out.momentum);
-  auto update = [&](float& running, double batch) {
-    running = static_cast<float>((1 - momentum) * static_cast<double>(running) + momentum * batch);
-  };
   stream.parallel_for((channels + 15) / 16, [&](std::int64_t group, int) {
     for (std::int64_t c = group * 16; c < std::min(channels, (group + 1) * 16); ++c) {
       // Chan, Golub and LeVeque 1979: means and sums of squared deviations of two parts combine exactly.
@@ -77,9 +73,7 @@ void batch_norm_statistics(const BatchNormStatistics& args, CpuStream& stream) {
       }
       out.mean[c] = static_cast<float>(mean);
       out.variance[c] = static_cast<float>(squares / count);
-      if (out.running_mean == nullptr) continue;
-      update(out.running_mean[c], mean);
-      update(out.running_variance[c], squares / std::max(1.0, count - 1));
+      if (out.running_mean != nullptr) update_running(out, c, mean, squares / std::max(1.0, count - 1));
     }
   });
 }
@@ -104,7 +98,7 @@ void batch_norm_forward(const BatchNormForward& args, CpuStream& stream) {
       for_each_vector(width, [&](std::int64_t c, auto lanes) {
         Vec value = (lanes.load(x + c) - lanes.load(mean + c)) * lanes.load(scale + c) + lanes.load(bias + c);
         if constexpr (kResidual) value += lanes.load(residual + c);
-        if constexpr (kRelu) value = vmax(value, Vec{});
+        if constexpr (kRelu) value = vrelu(value);
         lanes.store(y + c, value);
       });
     }
@@ -127,7 +121,7 @@ template <bool kRelu, class Lanes>
 inline Vec masked_gradient(const BatchNormBackward& args, std::int64_t r, std::int64_t c, Lanes lanes) {
   const Vec dy = lanes.load(args.dy.f32() + r * args.dy.pitch + c);
   if constexpr (!kRelu) return dy;
-  return select(lanes.load(args.y.f32() + r * args.y.pitch + c) > Vec{}, dy, Vec{});
+  return vrelu_gradient(dy, lanes.load(args.y.f32() + r * args.y.pitch + c));
 }
 
 // The channels that loops over dy, x and y run over.

@@ -18,7 +18,7 @@ inline void epilogue_row(const Epilogue& epilogue, float* y, float* pre, const f
     value = vactivate<kActivation>(value);
     if (factors != nullptr) value *= lanes.load(factors + i);
     if (residual != nullptr) value += lanes.load(residual + k);
-    if (epilogue.relu) value = vmax(value, Vec{});
+    if (epilogue.relu) value = vrelu(value);
     lanes.store(y + k, value);
   });
 }

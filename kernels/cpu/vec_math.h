@@ -15,8 +15,12 @@ inline Vec select(IntVec mask, Vec yes, Vec no) {
   return reinterpret_cast<Vec>((mask & reinterpret_cast<IntVec>(yes)) |
                                (~mask & reinterpret_cast<IntVec>(no)));
 }
-inline Vec vmax(Vec a, Vec b) { return a > b ? a : b; }
+inline Vec vmax(Vec a, Vec b) { return a > b ? a : b; }  // b where either is NaN
 inline Vec vmin(Vec a, Vec b) { return a < b ? a : b; }
+// max(x, 0); NaN stays NaN, so that a network that diverged is seen to have.
+inline Vec vrelu(Vec x) { return vmax(Vec{}, x); }
+// dy where ReLU let through, by its input or its output; also where that is NaN.
+inline Vec vrelu_gradient(Vec dy, Vec x_or_y) { return select(x_or_y <= Vec{}, Vec{}, dy); }
 
 // The first count (< kVectorFloats) floats, zeros after them.
 inline Vec load_part(const float* p, std::int64_t count) {
@@ -85,7 +89,7 @@ inline Vec vexp(Vec x) {
 
 // Error at most 1.8e-7: a polynomial in x^2 below 1, 1 - exp(polynomial) from 1 to 4, then 1.
 inline Vec verf(Vec x) {
-  const Vec magnitude = vmin(vmax(x, -x), splat(4.0f));
+  const Vec magnitude = vmin(splat(4.0f), vmax(x, -x));  // NaN stays
   const Vec square = magnitude * magnitude;
   Vec p = splat(7.88249711e-05f);
   p = p * square - 0.000801885499f;
@@ -112,7 +116,7 @@ inline Vec vsigmoid(Vec x) { return 1.0f / (1.0f + vexp(-x)); }
 
 template <Activation kActivation>
 inline Vec vactivate(Vec x) {
-  if constexpr (kActivation == Activation::relu) return vmax(x, Vec{});
+  if constexpr (kActivation == Activation::relu) return vrelu(x);
   if constexpr (kActivation == Activation::gelu) return 0.5f * x * (1.0f + verf(x * 0.707106781f));
   if constexpr (kActivation == Activation::quick_gelu) return x * vsigmoid(1.702f * x);
   return x;
@@ -121,7 +125,7 @@ inline Vec vactivate(Vec x) {
 // The derivative at x.
 template <Activation kActivation>
 inline Vec vactivate_slope(Vec x) {
-  if constexpr (kActivation == Activation::relu) return select(x > Vec{}, splat(1.0f), Vec{});
+  if constexpr (kActivation == Activation::relu) return vrelu_gradient(splat(1.0f), x);
   if constexpr (kActivation == Activation::gelu) {
     return 0.5f * (1.0f + verf(x * 0.707106781f)) + x * 0.398942280f * vexp(-0.5f * x * x);
   }

@@ -5,12 +5,15 @@
 
 namespace mg::cuda {
 
+// max(x, 0); NaN stays NaN (fmaxf would drop it), so that a network that diverged is seen to have.
+__device__ __forceinline__ float relu(float x) { return x < 0.0f ? 0.0f : x; }
+
 __device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
 __device__ __forceinline__ float activate(Activation activation, float x) {
   switch (activation) {
     case Activation::relu:
-      return fmaxf(x, 0.0f);
+      return relu(x);
     case Activation::gelu:
       return 0.5f * x * (1.0f + erff(x * 0.707106781f));
     case Activation::quick_gelu:
@@ -24,7 +27,7 @@ __device__ __forceinline__ float activate(Activation activation, float x) {
 __device__ __forceinline__ float activation_slope(Activation activation, float x) {
   switch (activation) {
     case Activation::relu:
-      return x > 0.0f ? 1.0f : 0.0f;
+      return x <= 0.0f ? 0.0f : 1.0f;  // 1 for NaN
     case Activation::gelu:
       return 0.5f * (1.0f + erff(x * 0.707106781f)) + x * 0.398942280f * expf(-0.5f * x * x);
     case Activation::quick_gelu: {

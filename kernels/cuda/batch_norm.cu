@@ -4,6 +4,7 @@
 // registers.
 #include "kernels/batch_norm.h"
 
+#include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/column_sums.cuh"
 
 namespace mg {
@@ -19,7 +20,7 @@ constexpr std::int64_t kMostBlocks =
 template <int kWidth, class Elem>
 __global__ void batch_norm_forward_kernel(RowTile tile, int channels, Rows<Elem> y, Rows<const Elem> x,
                                           Rows<const Elem> residual, const float* mean, const float* variance,
-                                          const float* weight, const float* bias, float eps, bool relu) {
+                                          const float* weight, const float* bias, float eps, bool has_relu) {
   float numbers[4][kWidth];
   load_block_channels(numbers, tile, {mean, weight, bias, variance}, channels);
   float(&means)[kWidth] = numbers[0], (&scales)[kWidth] = numbers[1], (&biases)[kWidth] = numbers[2];
@@ -36,11 +37,11 @@ __global__ void batch_norm_forward_kernel(RowTile tile, int channels, Rows<Elem>
       for (int j = 0; j < kWidth; ++j) values[j] += other[j];
     }
 #pragma unroll
-    for (int j = 0; j < kWidth; ++j) values[j] = relu ? fmaxf(values[j], 0.0f) : values[j];
+    for (int j = 0; j < kWidth; ++j) values[j] = has_relu ? relu(values[j]) : values[j];
   });
 }
 
-// g: dy where y (null without ReLU) is above zero.
+// g: dy where y (null without ReLU) is above zero or NaN.
 template <int kWidth, class Elem>
 __device__ __forceinline__ void load_masked(float (&g)[kWidth], Rows<const Elem> dy, Rows<const Elem> y,
                                             std::int64_t r, int c) {
@@ -49,7 +50,7 @@ __device__ __forceinline__ void load_masked(float (&g)[kWidth], Rows<const Elem>
   float output[kWidth];
   load_chunk(output, y.at(r, c));
 #pragma unroll
-  for (int j = 0; j < kWidth; ++j) g[j] = output[j] > 0.0f ? g[j] : 0.0f;
+  for (int j = 0; j < kWidth; ++j) g[j] = output[j] <= 0.0f ? 0.0f : g[j];
 }
 
 // dy, x, y (or null): [rows, channels]. partial: [blocks, 2, channels]: sums of g and of g * (x - mean) of

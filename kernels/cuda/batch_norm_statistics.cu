@@ -67,10 +67,6 @@ struct Moments {
   }
 };
 
-__device__ void update_running(float& running, double batch, double momentum) {
-  running = static_cast<float>((1 - momentum) * static_cast<double>(running) + momentum * batch);
-}
-
 // Thread (x, y): channel blockIdx.x * 32 + x, strips y, y + 16, ...; then a tree over y. Shared: 12 KiB,
 // static.
 constexpr int kStripLanes = 16;
@@ -99,9 +95,7 @@ __global__ void __launch_bounds__(32 * kStripLanes)
   if (threadIdx.y != 0 || c >= channels) return;
   out.mean[c] = static_cast<float>(all.mean);
   out.variance[c] = static_cast<float>(all.squares / all.count);
-  if (out.running_mean == nullptr) return;
-  update_running(out.running_mean[c], all.mean, out.momentum);
-  update_running(out.running_variance[c], all.squares / fmax(1.0, all.count - 1), out.momentum);
+  if (out.running_mean != nullptr) update_running(out, c, all.mean, all.squares / fmax(1.0, all.count - 1));
 }
 
 }  // namespace

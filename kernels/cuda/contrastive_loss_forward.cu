@@ -35,13 +35,13 @@ struct LanePairs {
   float count[kLaneTexts];                                            // of the texts, 0 outside
 };
 
-// The sums of a line of pairs (n of a lane) relative to its maxima.
+// The sums of a line of pairs (n of a lane) relative to its maxima, which leave NaN out; the sums do not.
 struct LineSums {
   float sum = 0, label_sum = 0, divergence = 0;
 
   __device__ __forceinline__ void add(float s, float label, float weight, float largest,
                                       float label_largest) {
-    if (weight > 0 && s > -INFINITY) sum = fmaf(weight, expf(s - largest), sum);
+    if (weight > 0 && s != -INFINITY) sum = fmaf(weight, expf(s - largest), sum);
     if (weight > 0 && label > -INFINITY) {
       const float target = weight * expf(label - label_largest);
       label_sum += target;
@@ -210,7 +210,7 @@ __global__ void __launch_bounds__(128)
   double sum = 0, label_sum = 0, divergence = 0;
   for (int tile = 0; tile < tiles; ++tile) {
     const float of_tile = part_of(tile, kSum), of_labels = part_of(tile, kLabelSum);
-    if (of_tile > 0) sum += of_tile * exp(static_cast<double>(part_of(tile, kLargest)) - largest);
+    if (of_tile != 0) sum += of_tile * exp(static_cast<double>(part_of(tile, kLargest)) - largest);
     if (of_labels > 0) {
       const double factor = exp(static_cast<double>(part_of(tile, kLabelLargest)) - label_largest);
       label_sum += of_labels * factor;

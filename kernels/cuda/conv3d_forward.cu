@@ -91,13 +91,7 @@ __global__ void __launch_bounds__(8 * kStrands)
   if (strand != 0 || c >= channels) return;
   out.mean[c] = static_cast<float>(mean);
   out.variance[c] = static_cast<float>(squares / rows);
-  if (out.running_mean == nullptr) return;
-  const auto momentum = static_cast<double>(out.momentum);
-  auto update = [momentum](float& running, double batch) {
-    running = static_cast<float>((1 - momentum) * static_cast<double>(running) + momentum * batch);
-  };
-  update(out.running_mean[c], mean);
-  update(out.running_variance[c], squares / max(1, rows - 1));
+  if (out.running_mean != nullptr) update_running(out, c, mean, squares / max(1, rows - 1));
 }
 
 template <class Math, int kTileN, bool kNarrow>

@@ -178,7 +178,7 @@ __device__ __forceinline__ void finish_quad(const TileOutput<Elem>& out, float (
     for (int j = 0; j < 4; ++j) v[j] += add[j];
   }
 #pragma unroll
-  for (int j = 0; j < 4; ++j) v[j] = j < count && !(out.relu && v[j] < 0) ? v[j] : 0.0f;
+  for (int j = 0; j < 4; ++j) v[j] = j >= count ? 0.0f : out.relu ? relu(v[j]) : v[j];
 }
 
 // stage: the tile [kTileM][kStagePitch], complete; columns first_n .. of rows of the product, tile `tile` of

@@ -163,7 +163,8 @@ __global__ void __launch_bounds__(kHeldThreads)
 #pragma unroll
     for (int i = 0; i < kHeld; ++i)
       squares += values[i / kWidth][i % kWidth] * values[i / kWidth][i % kWidth];
-    const float inverse = 1.0f / fmaxf(sqrtf(row_sum(tile, squares)), eps);
+    const float norm = sqrtf(row_sum(tile, squares));
+    const float inverse = 1.0f / (norm < eps ? eps : norm);  // NaN stays
 #pragma unroll
     for (int i = 0; i < kHeld; ++i) values[i / kWidth][i % kWidth] *= inverse;
     store_held<kWidth>(values, tile, y, r, channels);
@@ -187,7 +188,7 @@ __global__ void __launch_bounds__(kHeldThreads)
     }
     const float norm = sqrtf(row_sum(tile, squares));
     dot = row_sum(tile, dot);
-    const float inverse = 1.0f / fmaxf(norm, eps);
+    const float inverse = 1.0f / (norm < eps ? eps : norm);
     const float along = norm < eps ? 0.0f : dot * inverse * inverse;  // below eps the denominator is constant
 #pragma unroll
     for (int i = 0; i < kHeld; ++i) {
