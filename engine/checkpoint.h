@@ -62,12 +62,13 @@ std::vector<NamedTensor> named_tensors(AdamW& optimizer);
 TensorMap to_tensor_map(const std::vector<NamedTensor>& tensors);
 
 struct LoadOptions {
-  bool allow_missing = false;  // targets without a stored tensor keep their values
-  bool allow_extra = false;    // stored tensors without a target are ignored
+  bool allow_missing = false;   // targets without a stored tensor keep their values
+  bool allow_extra = false;     // stored tensors without a target are ignored
+  bool allow_unusable = false;  // NaN, infinity and variances below zero are copied like other numbers
 };
 // Copies stored tensors into targets by name. Missing, extra and mis-shaped names make one
-// Error(ExitCode::checkpoint) that lists them (the first 20) with the nearest names; source says where they
-// come from. Nothing is copied then.
+// Error(ExitCode::checkpoint) that lists them (the first 20) with the nearest names, and so do numbers that
+// no model works with (engine/not_finite.h); source says where they come from. Nothing is copied then.
 void load_tensors(const std::vector<NamedTensor>& targets, const TensorMap& stored, const std::string& source,
                   const LoadOptions& options = {});
 

@@ -3,6 +3,7 @@
 
 #include "engine/checkpoint.h"
 #include "engine/nearest_name.h"
+#include "engine/not_finite.h"
 #include "engine/optimizer.h"
 
 namespace mg {
@@ -93,6 +94,13 @@ void load_tensors(const std::vector<NamedTensor>& targets, const TensorMap& stor
   }
   if (!mismatches.missing.empty() || !mismatches.extra.empty() || !mismatches.misshaped.empty()) {
     report(mismatches, stored_names, target_names, source);
+  }
+  if (!options.allow_unusable) {
+    TensorMap taken;
+    for (const std::string& name : target_names) {
+      if (const auto found = stored.find(name); found != stored.end()) taken.insert(*found);
+    }
+    refuse_unusable(unusable_tensors(taken), ExitCode::checkpoint, source);
   }
   for (const NamedTensor& target : targets) {
     const auto found = stored.find(target.name);

@@ -32,6 +32,15 @@ std::string to_string(const Shape& shape) {
   return text + "]";
 }
 
+std::string index_text(std::int64_t i, const Shape& shape) {
+  Shape index = shape;
+  for (int d = shape.rank() - 1; d >= 0; --d) {
+    index[d] = i % shape[d];
+    i /= shape[d];
+  }
+  return to_string(index);
+}
+
 namespace {
 
 class HeapAllocator : public Allocator {

@@ -18,6 +18,8 @@ enum class Layout { dense, pitched };
 
 std::string to_string(DType type);
 std::string to_string(const Shape& shape);  // "[8, 16, 56, 56, 64]"
+// Element i of C order as its index in each dimension: "[7, 0, 55, 3, 63]"
+std::string index_text(std::int64_t i, const Shape& shape);
 
 // Where tensors get their memory. Implementations: Arena (reuse step after step) and the heap.
 class Allocator {

@@ -24,6 +24,9 @@ std::vector<float> scores_of(Context& ctx, GestureModel& model, const GestureDat
                [&](auto c) { return data.readable(c); });
   const std::vector<float> some = model.scores(mode, views, readable);
   const std::size_t classes = model.classes().size();
+  refuse_unusable_scores(some, classes, [&](std::size_t row) {
+    return data.manifest().clips[static_cast<std::size_t>(readable[row])].name;
+  });
   std::vector<float> all;
   auto next = some.begin();
   for (std::int64_t clip : clips) {

@@ -1,6 +1,7 @@
 #include "train/gesture_scores.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "train/machine.h"
 
@@ -75,6 +76,17 @@ Tensor clip_embeddings(Context& ctx, ContrastiveModel& model, const ClipViews& v
     std::copy(batch.begin(), batch.end(), all.f32() + first * dim);
   });
   return all;
+}
+
+void refuse_unusable_scores(std::span<const float> scores, std::size_t classes,
+                            const std::function<std::string(std::size_t row)>& name_of) {
+  const auto bad = std::find_if(scores.begin(), scores.end(), [](float s) { return !std::isfinite(s); });
+  if (bad == scores.end()) return;
+  throw Error(
+      ExitCode::failure,
+      "{}: the model's scores are not finite ({}): numbers overflow on this input, because the training "
+      "diverged or the model gets inputs of another scale than it was trained on",
+      name_of(static_cast<std::size_t>(bad - scores.begin()) / classes), *bad);
 }
 
 std::vector<float> classifier_scores(Context& ctx, Classifier& classifier, const Tensor& embeddings) {

@@ -42,6 +42,11 @@ std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, cons
 Tensor clip_embeddings(Context& ctx, ContrastiveModel& model, const ClipViews& views,
                        std::span<const std::int64_t> clips);
 
+// Scores [n, classes] row by row: Error(ExitCode::failure) that names the first row with NaN or infinity, by
+// name_of(row). Such a model ranks nothing, though the ranks look plausible.
+void refuse_unusable_scores(std::span<const float> scores, std::size_t classes,
+                            const std::function<std::string(std::size_t row)>& name_of);
+
 // The classifier's logits for embeddings [n, D]: [n, classes].
 std::vector<float> classifier_scores(Context& ctx, Classifier& classifier, const Tensor& embeddings);
 

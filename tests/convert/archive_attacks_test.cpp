@@ -178,8 +178,10 @@ TEST_CASE("weight file: formats that are not read are called by their names") {
   std::string tar(512, '\0');
   tar.replace(257, 5, "ustar");
   const std::vector<Fault> faults{
-      {"nothing", "",
-       "neither a safetensors file, nor a zip of torch.save, nor the index of a sharded model"},
+      {"nothing", "", "the file is empty"},
+      {"lfs", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"},
+      {"page", "\n<!doctype html><html>", "a web page in place of the weights"},
+      {"half.incomplete", "PK\x03\x04", "a download that did not end"},
       {"text", "hello, world", "neither a safetensors file"},
       {"tar", tar, "a tar archive of PyTorch before 0.4, which is read by unpickling alone"},
       {"legacy", "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",

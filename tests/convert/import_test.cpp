@@ -1,6 +1,8 @@
 // What import makes of models under the names of the wild, and what it refuses.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "convert/foreign_models.h"
@@ -70,6 +72,45 @@ TEST_CASE("R(2+1)D is found behind any prefix, as a numbered sequence, with or w
     CHECK(model.keys.dropped.empty());
     CHECK(model.random.empty());
   }
+}
+
+TEST_CASE("A classifier of another name beside a bare video encoder is left aside by name") {
+  for (const char* head :
+       {"classifier.weight", "head.1.weight", "cls_head.fc_cls.weight", "linear.bias", "logits.weight"}) {
+    CAPTURE(head);
+    TensorMap wild = without(test::small_video(), "fc.");
+    wild.emplace(head, test::numbers({5, 64}));
+    const ConvertedModel model = build_model("r2plus1d", test::source_of(wild), {});
+    check_equal(*model.module, without(test::small_video(), "fc."));
+    REQUIRE(model.keys.dropped.size() == 1);
+    CHECK(model.keys.dropped[0].name == head);
+  }
+}
+
+TEST_CASE(
+    "Numbers that no model works with are refused by tensor and place, or noted when they are asked for") {
+  for (const float value : {NAN, INFINITY, -INFINITY, -0.5f}) {
+    CAPTURE(value);
+    TensorMap wild = renamed_all(test::small_video(), prefixed("module."));
+    wild.at("module.layer2.0.conv1.0.1.running_var").f32()[3] = value;
+    if (!(value < 0 && std::isfinite(value))) wild.at("module.stem.0.weight").f32()[5] = value;
+    const std::string error = build_error("r2plus1d", test::source_of(wild));
+    CAPTURE(error);
+    CHECK(contains(error, "module.layer2.0.conv1.0.1.running_var [3] is"));
+    CHECK(contains(error, "--allow-nonfinite"));
+    if (std::isnan(value)) CHECK(contains(error, "module.stem.0.weight [0, 0, 0, 0, 5] is nan"));
+    const ConvertedModel model = build_model("r2plus1d", test::source_of(wild), {.allow_nonfinite = true});
+    CHECK(std::any_of(model.notes.begin(), model.notes.end(),
+                      [](const auto& note) { return contains(note, "not usable: module.layer2"); }));
+  }
+  // A running mean may be below zero, denormals are numbers, and what is left aside does no harm.
+  TensorMap wild = without(test::small_video(), "fc.");
+  wild.at("stem.1.running_mean").f32()[0] = -3;
+  wild.at("stem.0.weight").f32()[0] = 1e-42f;
+  wild.emplace("head.weight", test::numbers({5, 64}, NAN));
+  const ConvertedModel model = build_model("r2plus1d", test::source_of(wild), {});
+  CHECK(std::any_of(model.notes.begin(), model.notes.end(),
+                    [](const auto& note) { return contains(note, "head.weight [0, 0] is nan"); }));
 }
 
 TEST_CASE("What lies beside the video encoder is left aside, each by name") {

@@ -82,18 +82,30 @@ TEST_CASE("sharded: a fault of the index or a shard is named") {
   }
 }
 
-TEST_CASE("folder: exactly one model, or what a folder needs is listed") {
+TEST_CASE("folder: one model, copies of it that are equal, or what a folder needs is listed") {
   const TemporaryFolder folder;
   const auto message = [&] { return test::read_error([&] { read_weight_file(folder.path); }); };
-  CHECK(message() ==
-        folder.path.string() +
-            ": a folder: expected exactly one of model.safetensors, model.safetensors.index.json, "
-            "pytorch_model.bin, pytorch_model.bin.index.json in it, got none");
+  CHECK(message() == folder.path.string() +
+                         ": a folder: expected one of model.safetensors, model.safetensors.index.json, "
+                         "pytorch_model.bin, pytorch_model.bin.index.json in it, got none");
   fs::copy(kGoldens / "plain.pth", folder / "pytorch_model.bin");
   CHECK(read_weight_file(folder.path).format == "PyTorch zip");
-  fs::copy(kGoldens / "types.safetensors", folder / "model.safetensors");
-  CHECK(message().find("got model.safetensors, pytorch_model.bin: name the one to read") !=
-        std::string::npos);
+  TensorMap tensors = read_weight_file(folder.path).tensors;
+  write_safetensors(folder / "model.safetensors", tensors);
+  const WeightFile both = read_weight_file(folder.path);
+  CHECK(both.format == "safetensors");
+  REQUIRE(both.notes.size() == 1);
+  CHECK(both.notes[0].find("model.safetensors is read; pytorch_model.bin has") != std::string::npos);
+  for (auto& [name, tensor] : tensors) {
+    if (tensor.dtype() != DType::f32 || tensor.count() == 0) continue;
+    Tensor other(heap_allocator(), tensor.shape(), Layout::dense);
+    std::copy_n(tensor.f32(), tensor.count(), other.f32());
+    other.f32()[0] += 1;
+    tensor = other;
+    break;
+  }
+  write_safetensors(folder / "model.safetensors", tensors);
+  CHECK(message().find("model.safetensors and pytorch_model.bin differ in '") != std::string::npos);
 }
 
 }  // namespace mg

@@ -1,6 +1,8 @@
 // Hugging Face folders: what lies beside the weights, and what in it computes otherwise.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "convert/foreign_models.h"
 #include "convert/read_error.h"
 #include "engine/file.h"
@@ -70,9 +72,58 @@ TEST_CASE("A sentence encoder's pooling is taken, and one that is not done here 
   folder.write(file, {{"pooling_mode_cls_token", true}, {"pooling_mode_mean_tokens", false}});
   CHECK(read_source(folder.path).pooling == TextPooling::cls);
   folder.write(file, {{"pooling_mode_max_tokens", true}});
-  CHECK(has(folder.error(), "pooling_mode_max_tokens: expected CLS or mean pooling"));
+  CHECK(has(folder.error(), "expected either CLS or mean pooling, got max"));
   folder.write(file, {{"pooling_mode_cls_token", true}, {"pooling_mode_mean_tokens", true}});
-  CHECK(has(folder.error(), "expected either CLS or mean pooling"));
+  CHECK(has(folder.error(), "expected either CLS or mean pooling, got cls and mean"));
+  folder.write(file, {{"embedding_dimension", 16}, {"pooling_mode", "mean"}});
+  CHECK(read_source(folder.path).pooling == TextPooling::mean);
+  folder.write(file, {{"pooling_mode", "cls"}, {"include_prompt", true}});
+  CHECK(read_source(folder.path).pooling == TextPooling::cls);
+  folder.write(file, {{"pooling_mode", "lasttoken"}});
+  CHECK(has(folder.error(), "got lasttoken"));
+  folder.write(file, {{"pooling_mode", "mean"}, {"pooling_mode_cls_token", true}});
+  CHECK(has(folder.error(), "pooling_mode is mean, but its flags say cls"));
+}
+
+TEST_CASE("The modules of a sentence encoder are those that are done here, or one is refused by name") {
+  const Folder folder;
+  folder.write("pool/config.json", {{"pooling_mode", "cls"}});
+  json modules = {{{"type", "sentence_transformers.models.Transformer"}, {"path", ""}},
+                  {{"type", "sentence_transformers.models.Pooling"}, {"path", "pool"}},
+                  {{"type", "sentence_transformers.models.Normalize"}, {"path", "2_Normalize"}}};
+  folder.write("modules.json", modules);
+  CHECK(read_source(folder.path).pooling == TextPooling::cls);
+  modules.push_back({{"type", "sentence_transformers.models.Dense"}, {"path", "3_Dense"}});
+  folder.write("modules.json", modules);
+  CHECK(has(folder.error(), "the module sentence_transformers.models.Dense is not done here"));
+}
+
+TEST_CASE("What lies beside a single weight file says how texts are read, and what is missing is said") {
+  const Folder folder;
+  const fs::path file = folder.path / "model.safetensors";
+  const auto noted = [](const Source& source, const std::string& part) {
+    return std::any_of(source.notes.begin(), source.notes.end(), [&](const auto& n) { return has(n, part); });
+  };
+  std::string lines;
+  for (const std::string& token : test::small_vocabulary()) lines += token + "\n";
+  folder.write_text("vocab.txt", lines + "Eyes\n");
+  CHECK_FALSE(read_source(file).tokenizer.lowercase);  // as the vocabulary has it
+  CHECK(noted(read_source(file), "keep their capital letters"));
+  folder.write_text("vocab.txt", lines);
+  CHECK(read_source(file).tokenizer.lowercase);
+  folder.write("tokenizer_config.json", {{"do_lower_case", false}});
+  folder.write("config.json", test::small_text_settings(TextKind::bert));
+  folder.write("sentence_bert_config.json", {{"max_seq_length", 11}, {"do_lower_case", false}});
+  folder.write_text("tf_model.h5", "x");
+  const Source source = read_source(file);
+  CHECK_FALSE(source.tokenizer.lowercase);
+  CHECK(source.config["num_attention_heads"] == 4);
+  CHECK(source.max_length == 11);
+  CHECK(noted(source, "no pooling"));
+  CHECK(noted(read_source(folder.path), "not read: tf_model.h5"));
+  folder.write("tokenizer.json", tokenizer_json());
+  CHECK(has(folder.error(), "do_lower_case is false, but tokenizer.json says true"));
+  CHECK(read_source(file, false).config.is_null());
 }
 
 TEST_CASE("Tokenizers that split otherwise, contradict themselves, or are damaged, are refused by name") {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <thread>
 
@@ -236,6 +237,13 @@ TEST_CASE(
   load_tensors(named_tensors(other), stored, "model.safetensors",
                {.allow_missing = true, .allow_extra = true});
   CHECK(other.data().model.at("fc.bias").at(0) == stored.at("fc.bias").at(0));
+
+  Tensor broken(heap_allocator(), {4}, Layout::dense);
+  for (int i = 0; i < 4; ++i) broken.f32()[i] = i < 2 ? 1.0f : std::numeric_limits<float>::quiet_NaN();
+  stored["norm.bias"] = broken;
+  CHECK_THROWS_WITH_AS(
+      load_tensors(named_tensors(other), stored, "x", {.allow_missing = true, .allow_extra = true}),
+      doctest::Contains("norm.bias [2] is nan, and 1 more of its 4 numbers is not finite"), Error);
 
   TensorMap many = model.data().model;
   for (int i = 0; i < 30; ++i) many.emplace("extra." + std::to_string(i), wrong);

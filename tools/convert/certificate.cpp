@@ -1,6 +1,7 @@
 #include "tools/convert/certificate.h"
 
 #include <cmath>
+#include <limits>
 
 #include "engine/sha256.h"
 
@@ -61,7 +62,11 @@ double probe_distance(const json& certificate, const Probe& probe) {
     }
     double error = 0, norm = 0;
     for (std::size_t i = 0; i < values.size(); ++i) {
-      const auto expected = (*found)[i].get<double>();
+      const json& number = (*found)[i];
+      const bool finite = std::isfinite(values[i]);
+      if (number.is_null() && !finite) continue;  // JSON has no NaN and no infinity
+      if (number.is_null() || !finite) return std::numeric_limits<double>::quiet_NaN();
+      const auto expected = number.get<double>();
       error += (values[i] - expected) * (values[i] - expected);
       norm += expected * expected;
     }

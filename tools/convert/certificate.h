@@ -19,8 +19,8 @@ nlohmann::ordered_json make_certificate(const ConvertedModel& model, const Sourc
                                         const std::filesystem::path& folder,
                                         const std::vector<std::string>& written);
 
-// The largest relative L2 distance of the stored outputs to these. Error(ExitCode::checkpoint) where names or
-// sizes differ.
+// The largest relative L2 distance of the stored outputs to these; NaN where a number is finite in one only.
+// Error(ExitCode::checkpoint) where names or sizes differ.
 double probe_distance(const nlohmann::json& certificate, const Probe& probe);
 
 // Processors sum in different orders; anything else changes far more.

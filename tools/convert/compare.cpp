@@ -42,16 +42,6 @@ double distance_of(Elem a, Elem b) {
   }
 }
 
-// The element of C order as an index in each dimension.
-std::string index_of(std::int64_t element, const Shape& shape) {
-  Shape index = shape;
-  for (int d = shape.rank() - 1; d >= 0; --d) {
-    index[d] = element % shape[d];
-    element /= shape[d];
-  }
-  return to_string(index);
-}
-
 template <class Elem>
 void compare_elements(const Tensor& a, const Tensor& b, double tolerance, TensorComparison& result) {
   const Elem *x = a.as<Elem>(), *y = b.as<Elem>();
@@ -75,7 +65,7 @@ void compare_elements(const Tensor& a, const Tensor& b, double tolerance, Tensor
   result.count = a.count();
   result.differing += result.nan_in_one;
   result.mean = a.count() > 0 ? sum / static_cast<double>(a.count()) : 0;
-  if (result.max > 0) result.max_at = index_of(max_at, a.shape());
+  if (result.max > 0) result.max_at = index_text(max_at, a.shape());
 }
 
 void compare_values(const Tensor& a, const Tensor& b, double tolerance, TensorComparison& result) {

@@ -20,8 +20,10 @@ namespace mg {
 const std::vector<std::string>& model_kinds();
 
 struct BuildOptions {
-  bool allow_partial = false;     // what the source lacks stays random, what it has too much is dropped
-  std::optional<int> heads = {};  // attention heads, where no config.json says how many
+  bool allow_partial = false;  // what the source lacks stays random, what it has too much is dropped
+  bool allow_nonfinite =
+      false;  // numbers that no model works with (engine/not_finite.h) are taken, and noted
+  std::optional<int> heads = {};           // attention heads, where no config.json says how many
   std::vector<std::string> settings = {};  // "key=value", over what the source decides
 };
 

@@ -14,8 +14,9 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 // What a network's tensors are called in old files or by those who wrap it.
 struct Rules {
-  Pairs beginnings, endings;  // old -> new
-  Pairs ignored;              // beginning of a name -> the reason
+  Pairs beginnings, endings;            // old -> new
+  Pairs ignored;                        // beginning of a name -> the reason
+  std::vector<std::string> parts = {};  // beginnings of all names of the network; empty: any
 };
 
 const Rules kVideo{{{"0.0.", "stem.0."},  // nn.Sequential of the network's children
@@ -27,7 +28,8 @@ const Rules kVideo{{{"0.0.", "stem.0."},  // nn.Sequential of the network's chil
                     {"3.", "layer3."},
                     {"4.", "layer4."}},
                    {},
-                   {}};
+                   {},
+                   {"stem.", "layer1.", "layer2.", "layer3.", "layer4.", "layer5.", "fc."}};
 const Rules kText{{},
                   {{"LayerNorm.gamma", "LayerNorm.weight"},
                    {"LayerNorm.beta", "LayerNorm.bias"},
@@ -133,6 +135,18 @@ class Mapping {
     take(from, to, rules, [&](const std::string& rest) { return renamed_by(rules, rest); });
   }
 
+  // Leaves aside what begins with none of parts: layers that someone put behind the network under a name of
+  // their own.
+  void leave_heads(const std::vector<std::string>& parts) {
+    std::erase_if(map_.source_of, [&](const auto& item) {
+      const auto& [ours, theirs] = item;
+      if (std::any_of(parts.begin(), parts.end(), [&](const auto& part) { return ours.starts_with(part); }))
+        return false;
+      map_.dropped.push_back({theirs, "a layer that the network does not have, such as another classifier"});
+      return true;
+    });
+  }
+
   KeyMap finish(const std::string& why_rest) {
     for (const auto& [name, tensor] : tensors_) {
       if (!seen_.contains(name)) map_.dropped.push_back({name, why_rest});
@@ -170,6 +184,7 @@ KeyMap part_keys(const TensorMap& tensors, const std::string& source, const std:
                  anchors.front().name, what, some_names(tensors));
   }
   for (const std::string& prefix : found) mapping.take(prefix, "", rules);
+  if (!rules.parts.empty()) mapping.leave_heads(rules.parts);
   return mapping.finish(fmt::format("lies outside the {} ({}*)", what, found.front()));
 }
 

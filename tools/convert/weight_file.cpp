@@ -63,6 +63,19 @@ std::string first_bytes(const fs::path& path) {
 
 Format format_of(const fs::path& path) {
   const std::string bytes = first_bytes(path);
+  if (bytes.empty()) refuse(path, "the file is empty");
+  if (const std::string name = path.filename().string();
+      name.ends_with(".incomplete") || name.ends_with(".part"))
+    refuse(path, "a download that did not end: download it again");
+  if (bytes.starts_with("version https://git-lfs"))
+    refuse(path,
+           "a pointer of Git LFS in place of the weights: `git lfs pull` in its repository fetches them");
+  const std::size_t text_at = bytes.find_first_not_of(" \t\r\n");
+  if (text_at != std::string::npos &&
+      (bytes.compare(text_at, 9, "<!DOCTYPE") == 0 || bytes.compare(text_at, 9, "<!doctype") == 0 ||
+       bytes.compare(text_at, 5, "<html") == 0)) {
+    refuse(path, "a web page in place of the weights: the link leads to a page, or asks to sign in");
+  }
   if (bytes.starts_with("PK\x03\x04")) return Format::torch_zip;
   // A safetensors file begins with a length below 2^32: four of its first eight bytes are zero.
   const bool text = bytes.substr(0, 8).find('\0') == std::string::npos;
@@ -80,16 +93,21 @@ Format format_of(const fs::path& path) {
   refuse(path, "neither a safetensors file, nor a zip of torch.save, nor the index of a sharded model");
 }
 
-fs::path file_of_folder(const fs::path& folder) {
-  std::vector<std::string> found;
+std::vector<fs::path> files_of_folder(const fs::path& folder) {
+  std::vector<fs::path> found;
   for (const char* name : kFolderFiles) {
-    if (fs::exists(folder / name)) found.emplace_back(name);
+    if (fs::exists(folder / name)) found.push_back(folder / name);
   }
-  if (found.size() != 1) {
-    refuse(folder, "a folder: expected exactly one of {} in it, got {}", fmt::join(kFolderFiles, ", "),
-           found.empty() ? "none" : fmt::format("{}: name the one to read", fmt::join(found, ", ")));
+  if (!found.empty()) return found;
+  std::vector<std::string> partial;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".incomplete") || name.ends_with(".part") || name.ends_with(".crdownload"))
+      partial.push_back(name);
   }
-  return folder / found[0];
+  refuse(
+      folder, "a folder: expected one of {} in it, got none{}", fmt::join(kFolderFiles, ", "),
+      partial.empty() ? "" : fmt::format(", but a download that did not end: {}", fmt::join(partial, ", ")));
 }
 
 WeightFile read_one(const fs::path& path, Format format) {
@@ -186,13 +204,47 @@ class ShardedReader {
   WeightFile result_;
 };
 
+WeightFile read_file(const fs::path& file) {
+  const Format format = format_of(file);
+  return format == Format::index ? ShardedReader(file).read() : read_one(file, format);
+}
+
+// Hugging Face's folders often hold the same weights twice. Which is meant cannot be known where they differ.
+void compare_copy(WeightFile& taken, const fs::path& copy) {
+  const std::string name = copy.filename().string(), first = taken.files.front().filename().string();
+  WeightFile other;
+  try {
+    other = read_file(copy);
+  } catch (const Error& e) {
+    taken.notes.push_back(fmt::format("{} is read; {} cannot be: {}", first, name, e.what()));
+    return;
+  }
+  std::size_t common = 0;
+  for (const auto& [key, tensor] : other.tensors) {
+    const auto found = taken.tensors.find(key);
+    if (found == taken.tensors.end()) continue;
+    ++common;
+    const Tensor& mine = found->second;
+    const bool same = mine.shape() == tensor.shape() && mine.dtype() == tensor.dtype() &&
+                      std::memcmp(mine.as<char>(), tensor.as<char>(), tensor.bytes()) == 0;
+    if (!same) {
+      refuse(copy.parent_path(),
+             "{} and {} differ in '{}': name the one to read (`mgconvert diff` shows all)", first, name, key);
+    }
+  }
+  taken.notes.push_back(
+      fmt::format("{} is read; {} has {} of its tensors, all with the same numbers", first, name, common));
+}
+
 }  // namespace
 
 WeightFile read_weight_file(const fs::path& path) {
   try {
-    const fs::path file = fs::is_directory(path) ? file_of_folder(path) : path;
-    const Format format = format_of(file);
-    return format == Format::index ? ShardedReader(file).read() : read_one(file, format);
+    if (!fs::is_directory(path)) return read_file(path);
+    const std::vector<fs::path> files = files_of_folder(path);
+    WeightFile result = read_file(files.front());
+    for (std::size_t i = 1; i < files.size(); ++i) compare_copy(result, files[i]);
+    return result;
   } catch (const fs::filesystem_error& e) {
     throw Error(ExitCode::checkpoint, "{}: {}", path.string(), e.code().message());
   }

@@ -103,6 +103,7 @@ struct PredictCommand {
   }
 
   void print(const std::vector<float>& scores, const std::vector<std::string>& names) const {
+    refuse_unusable_scores(scores, names.size(), [&](std::size_t row) { return videos[row]; });
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
     for (std::size_t v = 0; v < videos.size(); ++v) {
       const std::vector<double> p = softmax(scores.data() + v * names.size(), names.size());

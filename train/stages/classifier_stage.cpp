@@ -83,6 +83,8 @@ Late<float> ClassifierStage::forward_backward(const StepPlan& plan) {
 std::optional<StageFigures> ClassifierStage::evaluate(std::int64_t, bool) {
   if (val_labels_.empty()) return {};
   const std::vector<float> scores = classifier_scores(ctx_, classifier_, val_);
+  refuse_unusable_scores(scores, static_cast<std::size_t>(classes_),
+                         [](std::size_t row) { return fmt::format("clip {} of the val split", row); });
   const Classification c =
       classify(scores, val_labels_, std::vector<std::string>(static_cast<std::size_t>(classes_)));
   return StageFigures{c.top1, c.top5};

@@ -241,6 +241,9 @@ std::optional<StageFigures> ContrastiveStage::evaluate(std::int64_t epoch, bool 
     loss +=
         static_cast<double>(count) * to_vector(loss_of(video, captioned({begin, begin + count}), {}).data)[0];
   });
+  refuse_unusable_scores(scores, scores.size() / val_.size(), [&](std::size_t row) {
+    return data_.manifest().clips[static_cast<std::size_t>(val_[row])].name;
+  });
   const Classification c = classify(
       scores, targets,
       std::vector<std::string>(static_cast<std::size_t>(class_texts_.tokens.count / class_texts_.templates)));

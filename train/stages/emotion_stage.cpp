@@ -9,6 +9,7 @@
 #include "engine/names.h"
 #include "models/wordpiece.h"
 #include "train/gesture_data.h"
+#include "train/gesture_scores.h"
 #include "train/metrics.h"
 #include "train/settings.h"
 #include "train/stages/classifier_stage.h"
@@ -132,6 +133,8 @@ std::vector<float> emotion_scores(Context& ctx, EmotionTransformer& model,
     std::vector<std::vector<std::int32_t>> sequences;
     for (std::size_t i = first; i < end; ++i) sequences.push_back(samples[read[i]].tokens);
     const std::vector<float> logits = to_vector(model.forward(ctx, sequences).data);
+    refuse_unusable_scores(logits, static_cast<std::size_t>(emotions),
+                           [&](std::size_t row) { return samples[read[first + row]].video; });
     for (std::size_t i = first; i < end; ++i) {
       std::copy_n(logits.begin() + static_cast<std::ptrdiff_t>(i - first) * emotions, emotions,
                   scores.begin() + static_cast<std::ptrdiff_t>(read[i]) * emotions);

@@ -5,6 +5,7 @@
 #include <deque>
 #include <numeric>
 
+#include "engine/not_finite.h"
 #include "train/interrupt.h"
 #include "train/metrics_log.h"
 #include "train/progress.h"
@@ -77,6 +78,10 @@ class StageRun {
       print_line(fmt::format("{}: ended after epoch {}: the loss has not fallen for {} epochs", stage_.name(),
                              epoch_, options_.watch.stop_after));
     }
+    if (all_skipped_ > 0) {
+      print_line(fmt::format("{}: {} steps were skipped: their loss or gradients were not finite",
+                             stage_.name(), all_skipped_));
+    }
     const std::string best = best_.summary(last_figures_);
     if (!best.empty()) print_line(fmt::format("{}: {}", stage_.name(), best));
   }
@@ -104,6 +109,7 @@ class StageRun {
                       fmt::format("epoch {}/{}  loss {:.4f}{}", step / planner_.steps_per_epoch() + 1,
                                   options_.epochs, last_loss_, val_note_));
       const bool ends = step + 1 == total || watch_.stops();
+      if (ends) check_learned(step + 1 - first_);
       if (due || ends || signal != 0) save(step + 1);
       if (epoch_ends) report_.refresh();
       if (signal != 0 && !ends) {
@@ -158,10 +164,12 @@ class StageRun {
     const AdamWOutcome result = plan.outcome.get();
     watch_.step_ends(loss);
     last_loss_ = loss;
-    skipped_ = result.skipped != 0 ? skipped_ + 1 : 0;
+    const bool finite = result.skipped == 0 && std::isfinite(loss);
+    skipped_ = finite ? 0 : skipped_ + 1;
+    all_skipped_ += finite ? 0 : 1;
     if (skipped_ == kSkippedStepsAllowed) {
       throw Error(ExitCode::failure,
-                  "{}: step {}: the gradients of the last {} steps were not finite: try a "
+                  "{}: step {}: the loss or the gradients of the last {} steps were not finite: try a "
                   "smaller learning rate, or {}.max_norm",
                   stage_.name(), plan.step, kSkippedStepsAllowed, stage_.name());
     }
@@ -192,7 +200,7 @@ class StageRun {
     log_.write(std::move(line));
     val_note_ = fmt::format("  val top-1 {:.1f} %", last_figures_->top1);
     best_.offer(*last_figures_, steps, epoch_, [&] {
-      return CheckpointData{to_tensor_map(stage_.model()), {}, state(steps)};
+      return CheckpointData{usable(stage_.model(), steps), {}, state(steps)};
     });
   }
 
@@ -203,6 +211,25 @@ class StageRun {
             {"epoch", step / planner_.steps_per_epoch()}};
   }
 
+  // To be saved: a checkpoint that nobody can go on from must not take the place of one that works.
+  TensorMap usable(const std::vector<NamedTensor>& tensors, std::int64_t step) const {
+    TensorMap map = to_tensor_map(tensors);
+    refuse_unusable(unusable_tensors(map), ExitCode::failure,
+                    fmt::format("{}: step {} is not saved: the training diverged", stage_.name(), step),
+                    "Earlier checkpoints stay as they are. Try a smaller learning rate");
+    return map;
+  }
+
+  // A stage that changed nothing is not done.
+  void check_learned(std::int64_t steps) const {
+    if (all_skipped_ < steps) return;
+    throw Error(
+        ExitCode::failure,
+        "{}: not one of {} steps had a finite loss and finite gradients: nothing was learned. Try a smaller "
+        "learning rate, and look at the clips",
+        stage_.name(), steps);
+  }
+
   void save(std::int64_t step) {
     const auto folder = run_.checkpoints(stage_.name());
     nlohmann::json all = state(step);
@@ -211,7 +238,7 @@ class StageRun {
     all["best"] = best_.state();
     save_checkpoint(
         folder / fmt::format("step_{}", step),
-        {to_tensor_map(stage_.model()), to_tensor_map(named_tensors(stage_.optimizer())), std::move(all)});
+        {usable(stage_.model(), step), usable(named_tensors(stage_.optimizer()), step), std::move(all)});
     prune_checkpoints(folder, run_.config().small("checkpoint.keep"));
   }
 
@@ -227,7 +254,8 @@ class StageRun {
   LiveReport report_;
   std::deque<StartedStep> started_;
   double last_loss_ = 0;
-  int skipped_ = 0;
+  int skipped_ = 0;                           // in a row, up to now
+  std::int64_t all_skipped_ = 0;              // of this process
   std::int64_t epoch_ = 0;                    // the last that ended
   std::optional<StageFigures> last_figures_;  // after it
   std::string val_note_;                      // the val split's last figure

@@ -66,8 +66,8 @@ struct StageOptions {
 // Trains stage to its end, or to where its loss has stopped falling, from the newest checkpoint when there is
 // one (a new run has none). Saves after each epoch or as checkpoint.every says, keeps the best on the val
 // split beside it (best_checkpoint.h), and saves when SIGINT or SIGTERM comes: then throws
-// Error(ExitCode::interrupted or terminated). Ten steps in a row whose gradients are not finite are an
-// Error(ExitCode::failure).
+// Error(ExitCode::interrupted or terminated). Ten steps in a row whose loss or gradients are not
+// finite are an Error(ExitCode::failure), and so are tensors with NaN or infinity when they are to be saved.
 void run_stage(Stage& stage, const StageOptions& options, const RunDirectory& run, Context& context);
 
 // The last or the best checkpoint of a stage whose training has ended. Error(ExitCode::checkpoint) when there

@@ -29,7 +29,7 @@ struct ImportCommand {
 
   ExitCode run() const {
     check_options();
-    Source from = read_source(source);
+    Source from = read_source(source, kind == "bert" || kind == "distilbert");
     if (!vocabulary.empty()) {
       from.vocabulary = WordPiece::load(vocabulary).vocabulary();
       from.files.push_back(vocabulary);
@@ -61,7 +61,8 @@ struct ImportCommand {
     save_stage(folder, "contrastive", *model.module);
     std::size_t classes = 0;
     if (!classifier.empty()) {
-      const ConvertedModel second = build_model("classifier", read_source(classifier), {});
+      const ConvertedModel second = build_model("classifier", read_source(classifier, false),
+                                                {.allow_nonfinite = build.allow_nonfinite});
       config.take(second.config, second.decided);
       if (config.integer("model.embedding_dim") != model.config.integer("model.embedding_dim")) {
         throw Error(ExitCode::checkpoint, "{}: a classifier of embeddings of {}, but the model's have {}",
@@ -103,6 +104,7 @@ struct ImportCommand {
                 model.keys.dropped.size() + from.weights.left_out.size());
     list("left aside", dropped_lines(model, from));
     list("random, the source has none", model.random);
+    list("note", from.notes);
     list("note", model.notes);
     if (kind == "authors") {
       std::printf("  a run: mgtrain predict --run %s --labels texts.txt clip.mp4\n", out.c_str());
@@ -164,6 +166,9 @@ void add_import_command(CLI::App& app, ConvertAction& action) {
       ->allow_extra_args(false);
   command->add_flag("--allow-partial", options->build.allow_partial,
                     "leave random what SRC lacks, and aside what it has too much; both are named");
+  command->add_flag(
+      "--allow-nonfinite", options->build.allow_nonfinite,
+      "take in NaN, infinity and negative variances too, to look at; mgtrain refuses the folder");
   command->footer(
       "Wrappers' prefixes (module., model., 0.auto_model. ...), a state_dict inside a training checkpoint, "
       "old\n"

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "engine/file.h"
+#include "engine/not_finite.h"
 #include "engine/sha256.h"
 #include "engine/strict_json.h"
 #include "tools/convert/commands/commands.h"
@@ -29,6 +30,8 @@ constexpr const char* kFooter =
     "imported.\n"
     "The whole file is read and checked on the way, so exit code 0 also says that it is sound; 5 says it is "
     "not.\n"
+    "Numbers that no model works with (NaN, infinity, a running_var below zero) are listed, with their "
+    "places.\n"
     "Example: mgconvert inspect r2plus1d_18-91a641e6.pth\n"
     "         mgconvert inspect distilbert-base-uncased/     # as Hugging Face has it\n"
     "         mgconvert inspect runs/first/ckpt/contrastive/step_900\n"
@@ -51,11 +54,8 @@ struct InspectCommand {
 
  private:
   static json describe(const WeightFile& file) {
-    json report = {{"format", file.format},
-                   {"files", json::array()},
-                   {"tensors", json::array()},
-                   {"metadata", file.metadata},
-                   {"left_out", file.left_out}};
+    json report = {{"format", file.format},     {"files", json::array()},    {"tensors", json::array()},
+                   {"metadata", file.metadata}, {"left_out", file.left_out}, {"unusable", json::array()}};
     for (const fs::path& part : file.files) {
       report["files"].push_back({{"file", part.string()},
                                  {"bytes", fs::file_size(part)},
@@ -69,6 +69,10 @@ struct InspectCommand {
                                    {"type", file.stored_types.at(name)},
                                    {"shape", shape},
                                    {"count", tensor.count()}});
+      if (const UnusableNumbers numbers = unusable_numbers(name, tensor); numbers.count > 0) {
+        report["tensors"].back()["unusable"] = {{"count", numbers.count}, {"first", numbers.place}};
+        report["unusable"].push_back(mg::describe(name, tensor, numbers));
+      }
       if (tensor.dtype() == DType::f32) parameters += tensor.count();
     }
     report["parameters"] = parameters;
@@ -93,6 +97,7 @@ struct InspectCommand {
     print_tensors(report["tensors"]);
     std::printf("%zu tensors, %s parameters (numbers of the tensors of floats, buffers included)\n",
                 report["tensors"].size(), grouped(report["parameters"].get<std::int64_t>()).c_str());
+    for (const json& line : report["unusable"]) std::printf("not usable  %s\n", text(line).c_str());
     for (const auto& [key, value] : report["metadata"].items()) {
       std::printf("metadata  %s: %s\n", printable(key).c_str(), text(value).c_str());
     }

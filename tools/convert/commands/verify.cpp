@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "engine/checkpoint.h"
+#include "engine/not_finite.h"
 #include "tools/convert/certificate.h"
 #include "tools/convert/commands/commands.h"
 #include "train/import_folder.h"
@@ -17,7 +18,8 @@ namespace fs = std::filesystem;
 
 // The model as the folder holds it now, for the probe.
 Source source_of(const ImportFolder& folder) {
-  if (folder.kind() != "authors") return read_source(folder.path());
+  if (folder.kind() != "authors")
+    return read_source(folder.path(), folder.kind() == "bert" || folder.kind() == "distilbert");
   Source source;
   source.path = folder.path();
   source.weights.tensors = load_checkpoint(folder.path() / "ckpt/contrastive/step_1").model;
@@ -29,8 +31,8 @@ Source source_of(const ImportFolder& folder) {
 const std::vector<std::string> kProbed{"prompt.kind",  "prompt.tokens",          "prompt.heads",
                                        "text.pooling", "contrastive.similarity", "contrastive.temperature"};
 
-ConvertedModel rebuilt(const ImportFolder& folder, const Source& source) {
-  BuildOptions options;
+ConvertedModel rebuilt(const ImportFolder& folder, const Source& source, bool allow_nonfinite) {
+  BuildOptions options{.allow_nonfinite = allow_nonfinite};
   Config config;
   config.load_file(folder.file("config.toml"));
   options.heads = config.small("text.heads");
@@ -40,12 +42,16 @@ ConvertedModel rebuilt(const ImportFolder& folder, const Source& source) {
   return build_model(folder.kind(), source, options);
 }
 
-ExitCode verify(const fs::path& path) {
+ExitCode verify(const fs::path& path, bool allow_nonfinite) {
   const ImportFolder folder(path);
   std::printf("%s: %s, %zu files have their hashes\n", path.c_str(), folder.kind().c_str(),
               folder.certificate().at("files").size());
   const Source source = source_of(folder);
-  const ConvertedModel model = rebuilt(folder, source);
+  const ConvertedModel model = rebuilt(folder, source, allow_nonfinite);
+  const fs::path second = folder.path() / "ckpt/classifier/step_1";
+  if (fs::exists(second) && !allow_nonfinite) {
+    refuse_unusable(unusable_tensors(load_checkpoint(second).model), ExitCode::checkpoint, second.string());
+  }
   Context ctx{CpuStream(0)};
   const double distance = probe_distance(folder.certificate(), model.probe(ctx));
   if (!(distance <= kProbeTolerance)) {
@@ -68,7 +74,14 @@ void add_verify_command(CLI::App& app, ConvertAction& action) {
   command->footer(
       "Computes the SHA-256 of every file that certificate.json names, and the probe's outputs once more.\n"
       "Example: mgconvert verify weights/minilm");
-  command->callback([folder, &action] { action = [folder] { return verify(*folder); }; });
+  auto allow_nonfinite = std::make_shared<bool>(false);
+  command->add_flag(
+      "--allow-nonfinite", *allow_nonfinite,
+      "check a folder that `import --allow-nonfinite` made; without it NaN, infinity and negative "
+      "variances are refused");
+  command->callback([folder, allow_nonfinite, &action] {
+    action = [folder, allow_nonfinite] { return verify(*folder, *allow_nonfinite); };
+  });
 }
 
 }  // namespace mg

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/checkpoint.h"
+#include "engine/not_finite.h"
 
 namespace mg {
 
@@ -38,6 +39,38 @@ Tensor counter(const Tensor& stored) {
   return count;
 }
 
+// Refuses numbers that no model works with in what is taken, or notes them; and notes them in what is left
+// aside, where they do no harm.
+void check_numbers(ConvertedModel& model, const TensorMap& tensors, const Source& source,
+                   const BuildOptions& options) {
+  std::vector<std::string> lines;
+  for (const auto& [name, tensor] : tensors) {
+    const UnusableNumbers numbers = unusable_numbers(name, tensor);
+    if (numbers.count == 0) continue;
+    const auto theirs = model.keys.source_of.find(name);
+    const std::string& shown = theirs == model.keys.source_of.end() ? name : theirs->second;
+    lines.push_back(describe(shown, tensor, numbers));
+    const auto type = source.weights.stored_types.find(shown);
+    if (type != source.weights.stored_types.end() && type->second == "F64")
+      lines.back() += " (stored as F64; numbers above 3.4e38 do not fit mg's f32)";
+  }
+  if (!options.allow_nonfinite) {
+    refuse_unusable(
+        lines, ExitCode::checkpoint, source.path.string(),
+        "The file is damaged, or comes from a training that diverged: use an earlier checkpoint of it. "
+        "`mgconvert inspect` shows such numbers; --allow-nonfinite takes them in to look at");
+  }
+  for (const std::string& line : lines) model.notes.push_back("not usable: " + line);
+  for (const auto& [name, reason] : model.keys.dropped) {
+    const auto dropped = source.weights.tensors.find(name);
+    if (dropped == source.weights.tensors.end()) continue;
+    const UnusableNumbers numbers = unusable_numbers(name, dropped->second);
+    if (numbers.count > 0)
+      model.notes.push_back(describe(name, dropped->second, numbers) +
+                            "; it is left aside, and nothing reads it");
+  }
+}
+
 }  // namespace
 
 void load_model(ConvertedModel& model, TensorMap tensors, const Source& source, const BuildOptions& options) {
@@ -49,7 +82,10 @@ void load_model(ConvertedModel& model, TensorMap tensors, const Source& source, 
     if (!absent) it->second = counter(it->second);
   }
   if (options.allow_partial) allow_partial(model, tensors, targets);
-  load_tensors(targets, tensors, source.path.string(), {.allow_missing = options.allow_partial});
+  // First what does not fit, then what cannot be used: the former often explains the latter.
+  load_tensors(targets, tensors, source.path.string(),
+               {.allow_missing = options.allow_partial, .allow_unusable = true});
+  check_numbers(model, tensors, source, options);
 }
 
 std::int64_t extent(const TensorMap& tensors, const std::string& name, int dimension, const Source& source) {

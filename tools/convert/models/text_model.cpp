@@ -114,7 +114,8 @@ void decide_text(ConvertedModel& model, const std::string& kind, const TensorMap
   decide(model, source, "text.layers", count_numbered(tensors, layers));
   decide(model, source, "text.heads", heads_of(source, kind, dim, options));
   decide(model, source, "text.max_positions", positions);
-  decide(model, source, "text.max_length", std::min<std::int64_t>(200, positions));
+  decide(model, source, "text.max_length",
+         std::min<std::int64_t>(source.max_length.value_or(200), positions));
   decide(model, source, "text.lowercase", source.tokenizer.lowercase);
   if (source.pooling)
     decide(model, source, "text.pooling", *source.pooling == TextPooling::mean ? "mean" : "cls");
