@@ -1,19 +1,18 @@
 #include "data/cache_builder.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
+#include <thread>
 #include <tuple>
 
+#include "data/cache_match.h"
 #include "data/file_hash.h"
 #include "data/ordered_workers.h"
 #include "engine/error.h"
-#include "engine/file.h"
+#include "engine/file_lock.h"
 
 namespace mg {
 
@@ -21,131 +20,68 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// The right to build a cache: the file beside it, locked. Another builder waits for the first and then finds
-// its work done. A killed builder's lock goes with it.
-class BuildLock {
- public:
-  explicit BuildLock(const fs::path& cache) : path_(cache.string() + ".tmp") {
-    for (;;) {
-      file_ = Descriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-      struct flock whole {};
-      whole.l_type = F_WRLCK;
-      whole.l_whence = SEEK_SET;
-      if (file_.get() < 0 || ::fcntl(file_.get(), F_OFD_SETLKW, &whole) != 0) {
-        throw Error(ExitCode::failure, "{}: cannot write: {}", path_.string(), std::strerror(errno));
-      }
-      if (is_named(file_, path_)) return;  // else the one before has renamed or removed it
-    }
-  }
-  ~BuildLock() {
-    if (!renamed_) ::unlink(path_.c_str());
-  }
-  BuildLock(const BuildLock&) = delete;
-  BuildLock& operator=(const BuildLock&) = delete;
-
-  const fs::path& path() const { return path_; }
-  void rename_to(const fs::path& cache) {
-    if (::rename(path_.c_str(), cache.c_str()) != 0) {
-      throw Error(ExitCode::failure, "{}: cannot rename: {}", path_.string(), std::strerror(errno));
-    }
-    renamed_ = true;
-    sync_folder(cache.has_parent_path() ? cache.parent_path() : ".");
-  }
-
- private:
-  fs::path path_;
-  Descriptor file_;
-  bool renamed_ = false;
-};
-
-using ClipKey = std::pair<std::string, std::string>;  // absolute path of the source, range
-
-ClipKey key_of(const Clip& clip) {
-  return {fs::absolute(clip.path).lexically_normal().string(), range_text(clip)};
+void say(const CacheBuild& build, const std::string& line) {
+  if (build.report && !line.empty()) build.report(line);
 }
 
-// Which entries of a cache file are right for a list of clips. An entry is, when its source is unchanged by
-// size and time or by content, or when another file that was moved here has the same content.
-class Matcher {
- public:
-  explicit Matcher(const std::vector<CacheEntry>& entries) : entries_(entries) {
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      by_key_.emplace(ClipKey(entries_[i].source, entries_[i].range), i);
-      by_size_.emplace(entries_[i].source_bytes, i);
-    }
-  }
+int signal_of(const CacheBuild& build) { return build.stop ? build.stop() : 0; }
 
-  std::optional<std::size_t> find(const ClipKey& key) {
-    const auto [file, is_new] = states_.try_emplace(key.first);
-    if (is_new) file->second = file_state(key.first);
-    const FileState& state = file->second;
-    if (const auto found = by_key_.find(key); found != by_key_.end()) {
-      const CacheEntry& e = entries_[found->second];
-      if (FileState{e.source_bytes, e.source_mtime} == state) return found->second;
-      if (e.source_bytes == state.bytes && same_content(e, key.first)) return found->second;
-      return std::nullopt;
-    }
-    if (state.bytes < 0) return std::nullopt;
-    const auto [begin, end] = by_size_.equal_range(state.bytes);
-    for (auto it = begin; it != end; ++it) {
-      if (entries_[it->second].range == key.second && same_content(entries_[it->second], key.first))
-        return it->second;
-    }
-    return std::nullopt;
-  }
-
- private:
-  bool same_content(const CacheEntry& e, const std::string& path) {
-    const auto [hash, is_new] = hashes_.try_emplace(path);
-    if (is_new) hash->second = file_hash(path);
-    return !hash->second.empty() && hash->second == e.source_hash;
-  }
-
-  const std::vector<CacheEntry>& entries_;
-  std::map<ClipKey, std::size_t> by_key_;
-  std::multimap<std::int64_t, std::size_t> by_size_;
-  std::map<std::string, FileState> states_;
-  std::map<std::string, std::string> hashes_;
-};
-
-struct Matches {
-  std::vector<std::optional<std::size_t>> entry;  // for each clip
-  bool complete() const {
-    return std::all_of(entry.begin(), entry.end(), [](const auto& e) { return e.has_value(); });
-  }
-};
-
-Matches match(const std::vector<CacheEntry>& entries, const std::vector<Clip>& clips) {
-  Matcher matcher(entries);
-  Matches matches;
-  for (const Clip& clip : clips) matches.entry.push_back(matcher.find(key_of(clip)));
-  return matches;
+void end_if_stopped(const CacheBuild& build, const std::string& what) {
+  const int signal = signal_of(build);
+  if (signal != 0) throw Error(static_cast<ExitCode>(128 + signal), "stopped {}", what);
 }
 
+// Another builder is waited for; then its work is done. A killed builder's lock goes with it.
+void take(FileLock& lock, const fs::path& cache, const CacheBuild& build) {
+  constexpr int kPatience = 10;  // tenths of a second
+  for (int waited = 0; !lock.try_take(); ++waited) {
+    if (waited == kPatience) {
+      say(build,
+          fmt::format("{}: waiting for {}, which makes this frame cache", cache.string(), lock.holder()));
+    }
+    end_if_stopped(build, fmt::format("while waiting for {} to make {}", lock.holder(), cache.string()));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  say(build, lock.warning());
+}
+
+// The right entries of the cache at a path.
 struct CacheOnDisk {
   Descriptor file;
   std::vector<CacheEntry> entries;
+  std::vector<std::optional<std::size_t>> matches;  // for each clip of the build
+  std::string useless;                              // why what is there is of no use
+
+  bool complete() const {
+    return std::all_of(matches.begin(), matches.end(), [](const auto& e) { return e.has_value(); });
+  }
 };
 
-// The cache at path, if there is one; throws when it is not one of this specification.
-CacheOnDisk read_existing(const fs::path& path, const DecodeSpec& spec) {
+// Throws when what is at path is no cache, or one of another specification.
+CacheOnDisk read_existing(const fs::path& path, const CacheBuild& build) {
+  CacheOnDisk cache;
   for (;;) {
     std::error_code status;
     const auto kind = fs::status(path, status);
-    if (!fs::exists(kind)) return {};
+    if (!fs::exists(kind)) break;
     if (!fs::is_regular_file(kind))
       throw Error(ExitCode::data, "{}: is no frame cache: not a file", path.string());
-    CacheOnDisk cache{open_to_read(path), {}};
-    CacheFile file = read_cache_file(path);
+    cache.file = open_to_read(path);
+    std::optional<CacheFile> file = read_cache_file(path, cache.useless);
     // Another process may just have put a new one in its place; then the entries are not of this file.
     if (!is_named(cache.file, path)) continue;
-    if (file.decode != to_string(spec)) {
+    if (!file) break;
+    cache.useless.clear();
+    if (file->decode != to_string(build.spec)) {
       throw Error(ExitCode::data, "{}: holds frames of {}: expected {}; remove it or name another cache",
-                  path.string(), file.decode, to_string(spec));
+                  path.string(), file->decode, to_string(build.spec));
     }
-    cache.entries = std::move(file.entries);
-    return cache;
+    cache.entries = std::move(file->entries);
+    break;
   }
+  cache.matches = match_entries(cache.entries, build.clips, path,
+                                [&] { end_if_stopped(build, "while looking for changes of the videos"); });
+  return cache;
 }
 
 // ---- building ----
@@ -162,20 +98,26 @@ struct DecodedGroup {
 
 class Builder {
  public:
-  Builder(const fs::path& path, const CacheBuild& build, const CacheOnDisk& old, const Matches& matches)
-      : path_(path), build_(build), old_(old), matches_(matches) {}
+  Builder(const fs::path& path, const CacheBuild& build, const CacheOnDisk& old)
+      : path_(path), build_(build), old_(old) {}
 
-  void run(BuildLock& lock) {
+  // When it is stopped, what is decoded by then is a cache all the same.
+  void run() {
     group_clips();
-    CacheWriter writer(lock.path(), to_string(build_.spec));
+    CacheWriter writer(path_, to_string(build_.spec));
     copy_kept(writer);
     decode_groups(writer);
     if (good_ == 0) {
+      end_if_stopped(build_, "before a first clip was decoded");
       throw Error(ExitCode::data, "none of the {} clips can be decoded; the first: {}", build_.clips.size(),
                   first_fault_);
     }
+    const std::string kept =
+        fmt::format("while decoding: {} of {} clips are kept in {}; the same command goes on from there",
+                    done_, total_, path_.string());
+    if (decoded_ == 0) end_if_stopped(build_, kept);
     writer.finish();
-    lock.rename_to(path_);
+    end_if_stopped(build_, kept);
   }
 
  private:
@@ -184,48 +126,50 @@ class Builder {
     std::map<ClipKey, std::size_t> seen;
     std::map<std::string, std::size_t> group_of;
     for (std::size_t i = 0; i < build_.clips.size(); ++i) {
-      const ClipKey key = key_of(build_.clips[i]);
-      if (matches_.entry[i] || !seen.emplace(key, i).second) continue;
+      const ClipKey key = clip_key(build_.clips[i], path_);
+      if (old_.matches[i] || !seen.emplace(key, i).second) continue;
       const auto [group, is_new] = group_of.emplace(key.first, groups_.size());
       if (is_new) groups_.emplace_back();
       groups_[group->second].clips.push_back(build_.clips[i]);
     }
     for (const auto& [key, i] : seen) replaced_.insert(key);
-    total_ = std::count_if(matches_.entry.begin(), matches_.entry.end(),
-                           [](const auto& e) { return e.has_value(); }) +
-             static_cast<std::int64_t>(seen.size());
+    total_ =
+        std::count_if(old_.matches.begin(), old_.matches.end(), [](const auto& e) { return e.has_value(); }) +
+        static_cast<std::int64_t>(seen.size());
   }
 
   // What is still right, and what other lists of clips may ask for again.
   void copy_kept(CacheWriter& writer) {
-    for (std::size_t i = 0; i < matches_.entry.size(); ++i) {
-      if (!matches_.entry[i]) continue;
-      const CacheEntry& e = old_.entries[*matches_.entry[i]];
+    for (std::size_t i = 0; i < old_.matches.size(); ++i) {
+      if (!old_.matches[i]) continue;
+      const CacheEntry& e = old_.entries[*old_.matches[i]];
       note(build_.clips[i], e.fault);
     }
     std::vector<std::uint8_t> rgb;
     for (const CacheEntry& e : old_.entries) {
       if (replaced_.count(ClipKey(e.source, e.range)) > 0) continue;
       rgb.resize(static_cast<std::size_t>(e.count) * e.frame_bytes());
-      read_at(old_.file, path_, e.offset, rgb.data(), rgb.size());
+      read_frames(old_.file, path_, e, 0, e.count, rgb.data());
       writer.add(e, rgb.data());
     }
   }
 
   void decode_groups(CacheWriter& writer) {
+    const auto stopped = [this] { return signal_of(build_) != 0; };
     OrderedWorkers<DecodedGroup> workers(static_cast<std::int64_t>(groups_.size()), build_.threads,
-                                         [this](std::int64_t i) {
+                                         [&](std::int64_t i) {
                                            const SourceGroup& group = groups_[static_cast<std::size_t>(i)];
+                                           if (stopped()) return DecodedGroup{};
                                            const fs::path& source = group.clips.front().path;
                                            // The state first: a change while decoding shows the next time.
                                            DecodedGroup decoded{file_state(source), file_hash(source), {}};
-                                           decoded.clips = decode_clips(group.clips, build_.spec);
+                                           decoded.clips = decode_clips(group.clips, build_.spec, stopped);
                                            return decoded;
                                          });
     for (const SourceGroup& group : groups_) {
       const DecodedGroup decoded = workers.take();
-      for (std::size_t i = 0; i < group.clips.size(); ++i) {
-        add(writer, group.clips[i], decoded, decoded.clips[i]);
+      for (std::size_t i = 0; i < decoded.clips.size(); ++i) {
+        if (!decoded.clips[i].stopped) add(writer, group.clips[i], decoded, decoded.clips[i]);
       }
     }
   }
@@ -234,7 +178,7 @@ class Builder {
     note(clip, decoded.fault);
     CacheEntry e;
     e.name = clip.name;
-    std::tie(e.source, e.range) = key_of(clip);
+    std::tie(e.source, e.range) = clip_key(clip, path_);
     e.source_hash = group.hash;
     e.source_bytes = group.state.bytes;
     e.source_mtime = group.state.mtime;
@@ -244,7 +188,8 @@ class Builder {
     e.count = decoded.frames.count;
     e.height = build_.spec.height;
     e.width = build_.spec.width;
-    writer.add(e, decoded.frames.rgb.data());
+    writer.add(std::move(e), decoded.frames.rgb.data());
+    ++decoded_;
   }
 
   void note(const Clip& clip, const std::string& fault) {
@@ -258,14 +203,28 @@ class Builder {
   const fs::path& path_;
   const CacheBuild& build_;
   const CacheOnDisk& old_;
-  const Matches& matches_;
   std::vector<SourceGroup> groups_;
   std::set<ClipKey> replaced_;  // by what is decoded now
-  std::int64_t total_ = 0, done_ = 0, good_ = 0;
+  std::int64_t total_ = 0, done_ = 0, good_ = 0, decoded_ = 0;
   std::string first_fault_;
 };
 
 }  // namespace
+
+void read_frames(const Descriptor& file, const fs::path& path, const CacheEntry& e, std::int64_t first,
+                 std::int64_t count, std::uint8_t* to) {
+  const auto bytes = static_cast<std::size_t>(e.frame_bytes());
+  read_at(file, path, e.offset + static_cast<std::uint64_t>(first) * bytes, to,
+          static_cast<std::size_t>(count) * bytes);
+  for (std::int64_t i = first; i < first + count; ++i, to += bytes) {
+    if (frame_check(to, bytes) != e.checks[static_cast<std::size_t>(i)]) {
+      throw Error(ExitCode::data,
+                  "{}: is damaged: frame {} of clip {} ({}) is not what was written: remove the "
+                  "file, and it is made anew from the videos",
+                  path.string(), i, e.name, e.range);
+    }
+  }
+}
 
 void stop_at(const CacheBuild& build, const Clip& clip, const std::string& reason) {
   throw Error(ExitCode::data, "{}:{}: {}", build.manifest.string(), clip.line, reason);
@@ -273,25 +232,25 @@ void stop_at(const CacheBuild& build, const Clip& clip, const std::string& reaso
 
 CachedClips find_or_build(const fs::path& path, const CacheBuild& build) {
   bool built = false;
-  CacheOnDisk cache = read_existing(path, build.spec);
-  Matches matches = match(cache.entries, build.clips);
-  if (!matches.complete()) {
-    BuildLock lock(path);
+  CacheOnDisk cache = read_existing(path, build);
+  if (!cache.complete()) {
+    FileLock lock(path.string() + ".lock");
+    take(lock, path, build);
     // Another builder may have been at work until now.
-    cache = read_existing(path, build.spec);
-    matches = match(cache.entries, build.clips);
-    if (!matches.complete()) {
-      Builder(path, build, cache, matches).run(lock);
+    cache = read_existing(path, build);
+    if (!cache.complete()) {
+      if (!cache.useless.empty())
+        say(build, fmt::format("{}: the frame cache {}: it is made anew", path.string(), cache.useless));
+      Builder(path, build, cache).run();
       built = true;
-      cache = read_existing(path, build.spec);
-      matches = match(cache.entries, build.clips);
+      cache = read_existing(path, build);
     }
   }
   CachedClips found{std::move(cache.file), {}, built};
   for (std::size_t i = 0; i < build.clips.size(); ++i) {
-    if (!matches.entry[i])
+    if (!cache.matches[i])
       stop_at(build, build.clips[i], build.clips[i].path.string() + ": changed while the cache was made");
-    found.entries.push_back(cache.entries[*matches.entry[i]]);
+    found.entries.push_back(cache.entries[*cache.matches[i]]);
   }
   return found;
 }

@@ -19,6 +19,11 @@ struct CachedClips {
 // As FrameCache::open says.
 CachedClips find_or_build(const std::filesystem::path& path, const CacheBuild& build);
 
+// count frames of an entry from first on, checked. Throws Error(ExitCode::data) with the cache's path when
+// they cannot be read, or are not what was written.
+void read_frames(const Descriptor& file, const std::filesystem::path& path, const CacheEntry& entry,
+                 std::int64_t first, std::int64_t count, std::uint8_t* to);
+
 // Throws the Error of a bad clip, which names the manifest and its line.
 [[noreturn]] void stop_at(const CacheBuild& build, const Clip& clip, const std::string& reason);
 

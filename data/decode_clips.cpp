@@ -77,6 +77,11 @@ class ClipInProgress {
     result_.frames.rgb = {};
     result_.frames.count = 0;
   }
+  void stop() {
+    if (finished_) return;
+    give_up("stopped");
+    result_.stopped = true;
+  }
   DecodedClip take() { return std::move(result_); }
 
  private:
@@ -154,12 +159,17 @@ class ResizedReader {
   std::unique_ptr<FrameResizer> resizer_;  // null: swscale resizes
 };
 
-void decode_into(VideoReader& reader, const DecodeSpec& spec, std::vector<ClipInProgress>& clips) {
+void decode_into(VideoReader& reader, const DecodeSpec& spec, std::vector<ClipInProgress>& clips,
+                 const std::function<bool()>& stop) {
   ResizedReader resized(reader, spec);
   VideoReader::Picture picture;
   double last_seconds = 0;
   std::int64_t index = 0;
   for (; reader.advance(picture); ++index) {
+    if (stop && stop()) {
+      for (ClipInProgress& clip : clips) clip.stop();
+      return;
+    }
     last_seconds = picture.seconds;
     const auto wants = [&](const ClipInProgress& clip) { return clip.wants(index, picture.seconds); };
     const bool wanted = std::any_of(clips.begin(), clips.end(), wants);
@@ -193,7 +203,8 @@ std::string to_string(const DecodeSpec& spec) {
                      spec.fps > 0 ? fmt::format("{} fps", spec.fps) : "every frame");
 }
 
-std::vector<DecodedClip> decode_clips(const std::vector<Clip>& clips, const DecodeSpec& spec) {
+std::vector<DecodedClip> decode_clips(const std::vector<Clip>& clips, const DecodeSpec& spec,
+                                      const std::function<bool()>& stop) {
   expect(spec.height >= 1 && spec.width >= 1 && spec.height <= 8192 && spec.width <= 8192,
          "decode: expected frames of 1x1 to 8192x8192, got {}x{}", spec.height, spec.width);
   expect(std::isfinite(spec.fps) && spec.fps >= 0 && spec.fps <= 1000,
@@ -209,7 +220,7 @@ std::vector<DecodedClip> decode_clips(const std::vector<Clip>& clips, const Deco
   try {
     VideoReader reader(clips.front().path);
     for (const Clip& clip : clips) in_progress.emplace_back(clip, spec, reader.info());
-    decode_into(reader, spec, in_progress);
+    decode_into(reader, spec, in_progress, stop);
   } catch (const Error& e) {
     fault = e.what();
   }

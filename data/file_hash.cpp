@@ -41,7 +41,10 @@ std::string folder_hash(const fs::path& folder) {
   } catch (const Error&) {
     return "";
   }
-  const XXH128_hash_t hash = XXH3_128bits(all.data(), all.size());
+  return text_hash(all);
+}
+
+std::string to_text(const XXH128_hash_t& hash) {
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
 }
 
@@ -67,8 +70,9 @@ std::string file_hash(const fs::path& path) {
     XXH3_128bits_update(state.get(), buffer.data(), static_cast<std::size_t>(file.gcount()));
   }
   if (file.bad()) return "";
-  const XXH128_hash_t hash = XXH3_128bits_digest(state.get());
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+  return to_text(XXH3_128bits_digest(state.get()));
 }
+
+std::string text_hash(std::string_view text) { return to_text(XXH3_128bits(text.data(), text.size())); }
 
 }  // namespace mg

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace mg {
 
@@ -16,5 +17,6 @@ FileState file_state(const std::filesystem::path& path);
 
 // XXH3-128 of the file's bytes as 32 hexadecimal digits; "" when it cannot be read.
 std::string file_hash(const std::filesystem::path& path);
+std::string text_hash(std::string_view text);  // the same of these bytes
 
 }  // namespace mg

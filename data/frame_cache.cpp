@@ -55,7 +55,7 @@ Frames FrameCache::read(std::int64_t clip) const {
   const CacheEntry& e = state_->good_entry(clip);
   Frames frames{e.count, e.height, e.width, e.fps, {}};
   frames.rgb.resize(static_cast<std::size_t>(e.count) * frames.frame_bytes());
-  read_at(state_->file, state_->path, e.offset, frames.rgb.data(), frames.rgb.size());
+  mg::read_frames(state_->file, state_->path, e, 0, e.count, frames.rgb.data());
   return frames;
 }
 
@@ -66,8 +66,7 @@ Frames FrameCache::read_frames(std::int64_t clip, const std::vector<std::int64_t
   std::uint8_t* to = frames.rgb.data();
   for (const std::int64_t number : numbers) {
     expect(number >= 0 && number < e.count, "frame {} of clip {} with {} frames", number, e.name, e.count);
-    read_at(state_->file, state_->path, e.offset + static_cast<std::uint64_t>(number) * e.frame_bytes(), to,
-            frames.frame_bytes());
+    mg::read_frames(state_->file, state_->path, e, number, 1, to);
     to += frames.frame_bytes();
   }
   return frames;

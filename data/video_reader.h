@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -92,9 +93,12 @@ Frames decode_clip(const Clip& clip, const DecodeSpec& spec);
 // clip that cannot be had has a fault (what decode_clip would have thrown), which does not lose the others.
 struct DecodedClip {
   Frames frames;
-  std::string fault;    // empty: none
-  std::string decoder;  // "h264 yuv420p, libavcodec 59.37.100": for provenance
+  std::string fault;     // empty: none
+  std::string decoder;   // "h264 yuv420p, libavcodec 59.37.100": for provenance
+  bool stopped = false;  // stop() ended the decoding before the clip was whole
 };
-std::vector<DecodedClip> decode_clips(const std::vector<Clip>& clips, const DecodeSpec& spec);
+// stop is asked before each frame; true: no more.
+std::vector<DecodedClip> decode_clips(const std::vector<Clip>& clips, const DecodeSpec& spec,
+                                      const std::function<bool()>& stop = {});
 
 }  // namespace mg

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 namespace mg {
 
@@ -18,9 +19,8 @@ FileWriter::FileWriter(fs::path path) : path_(std::move(path)), aside_(path_.str
 }
 
 FileWriter::~FileWriter() {
-  if (descriptor_ < 0) return;
-  ::close(descriptor_);
-  ::unlink(aside_.c_str());
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!committed_) ::unlink(aside_.c_str());
 }
 
 void FileWriter::fail(const char* action) {
@@ -38,11 +38,18 @@ void FileWriter::write(const void* data, std::size_t bytes) {
   }
 }
 
+void FileWriter::write_at(std::uint64_t offset, std::string_view text) {
+  if (::lseek(descriptor_, static_cast<off_t>(offset), SEEK_SET) < 0) fail("seek");
+  write(text);
+  if (::lseek(descriptor_, 0, SEEK_END) < 0) fail("seek");
+}
+
 void FileWriter::commit() {
   if (::fsync(descriptor_) != 0) fail("sync");
+  // Network file systems tell of a failed write as late as here.
+  if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail("close");
   if (::rename(aside_.c_str(), path_.c_str()) != 0) fail("rename");
-  ::close(descriptor_);
-  descriptor_ = -1;
+  committed_ = true;
   sync_folder(path_.has_parent_path() ? path_.parent_path() : ".");
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ class FileWriter {
 
   void write(const void* data, std::size_t bytes);
   void write(std::string_view text) { write(text.data(), text.size()); }
+  // Over what was written already.
+  void write_at(std::uint64_t offset, std::string_view text);
   // Syncs the file, renames it, and syncs its folder.
   void commit();
 
@@ -30,6 +33,7 @@ class FileWriter {
 
   std::filesystem::path path_, aside_;
   int descriptor_ = -1;
+  bool committed_ = false;
 };
 
 // The whole of text, as above.

@@ -5,6 +5,7 @@
 
 #include "engine/file.h"
 #include "kernels/stream.h"
+#include "train/interrupt.h"
 #include "train/progress.h"
 #include "train/settings.h"
 
@@ -20,6 +21,8 @@ std::filesystem::path default_cache(const DataOptions& options, const DecodeSpec
                   spec.fps > 0 ? fmt::format("@{}", spec.fps) : ""));
   return path;
 }
+
+void print_line(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
 }  // namespace
 
@@ -43,8 +46,11 @@ GestureData::GestureData(const DataOptions& options, const Config& config)
                    .spec = decode_spec(config),
                    .on_bad = options.on_bad,
                    .threads = CpuStream(config.small("threads")).threads(),
-                   .progress = progress_callback("decoding", "clips")};
+                   .progress = progress_callback("decoding", "clips"),
+                   .report = print_line,
+                   .stop = InterruptGuard::signal};
   const auto path = options.cache.empty() ? default_cache(options, build.spec) : options.cache;
+  const InterruptGuard guard;
   try {
     frames_ = std::make_unique<FrameCache>(FrameCache::open(path, build));
   } catch (const Error& e) {

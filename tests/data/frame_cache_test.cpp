@@ -1,12 +1,16 @@
 #include "data/frame_cache.h"
 
 #include <hdf5.h>
+#include <signal.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 
+#include "engine/file_lock.h"
+#include "kernels/philox.h"
 #include "tests/data/fixtures.h"
 
 namespace mg {
@@ -23,7 +27,10 @@ struct VideoSet {
   fs::path cache = folder.path / "cache.h5";
   CacheBuild build;
 
+  mutable std::string said;  // the lines of the last open()
+
   VideoSet() {
+    build.report = [this](const std::string& line) { said += line + "\n"; };
     for (const char* name : {"a.mp4", "b.mp4", "c.mp4"}) make(name, 12);
     build.manifest = "list.csv";
     build.spec = kSpec;
@@ -39,7 +46,10 @@ struct VideoSet {
         folder.path / name,
         fmt::format("-f lavfi -i {}=size=64x48:rate=25 -frames:v {} -c:v libx264 -bf 2", picture, frames));
   }
-  FrameCache open() const { return FrameCache::open(cache, build); }
+  FrameCache open() const {
+    said.clear();
+    return FrameCache::open(cache, build);
+  }
   std::string error() const {
     return data_error([&] { open(); });
   }
@@ -220,14 +230,9 @@ TEST_CASE("cache: what is no cache, or another one, is refused and left alone") 
     CHECK_MESSAGE(contains(error, message), error);
     CHECK((bytes_of(set.cache) == bytes));
   };
-  refused("", "not an HDF5 file");
+  refused("", "is empty: remove it, or name another cache");
   refused("clip,label\n", "not an HDF5 file");
-  for (const std::size_t length : {good.size() - 1, good.size() / 2, good.size() / 10, std::size_t{100}}) {
-    refused(good.substr(0, length), "");
-  }
-  std::string changed = good;  // the metadata has checksums
-  changed[changed.find("source_hash") + 2] ^= 1;
-  refused(changed, "");
+  refused(good.substr(0, 100), "is cut so short that it cannot be told what it was");
   write_text(set.cache, good);
   set.build.spec.width = 33;
   refused(good, "holds frames of 24x32 area every frame: expected 24x33 area every frame");
@@ -236,19 +241,170 @@ TEST_CASE("cache: what is no cache, or another one, is refused and left alone") 
   fs::remove(set.cache);
   fs::create_directory(set.cache);
   CHECK(contains(set.error(), "is no frame cache"));
+  fs::remove(set.cache);
+  H5Fclose(H5Fcreate(set.cache.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT));
+  std::string theirs = bytes_of(set.cache);
+  theirs.resize(5000);
+  refused(theirs, "is an HDF5 file, but no frame cache");
 }
 
-TEST_CASE("cache: somebody else's HDF5 file and an incomplete cache are refused") {
+TEST_CASE("cache: one that is cut or damaged is made anew, and says so") {
   VideoSet set;
-  const hid_t other = H5Fcreate(set.cache.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-  H5Fclose(other);
-  CHECK(contains(set.error(), "is an HDF5 file, but no frame cache"));
-  fs::remove(set.cache);
+  set.build.clips = {set.build.clips[0], set.build.clips[3]};
   set.open();
-  const hid_t file = H5Fopen(set.cache.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
-  H5Adelete(file, "complete");
+  const std::string good = bytes_of(set.cache);
+  const auto renewed = [&](const std::string& bytes, const std::string& message) {
+    write_text(set.cache, bytes);
+    CHECK(set.open().built());
+    CHECK_MESSAGE(contains(set.said, set.cache.string() + ": the frame cache " + message), set.said);
+    CHECK((bytes_of(set.cache) == good));
+  };
+  for (const std::size_t length : {good.size() - 1, good.size() / 2, good.size() / 10, std::size_t{300}})
+    renewed(good.substr(0, length), "is cut short, or of an earlier version: it is made anew");
+  renewed(good + "x", "is cut short");
+  for (const char* place : {"source_mtime", "checks", "mg frame cache index 0"}) {
+    std::string changed = good;
+    changed[changed.rfind(place) + std::strlen(place) + 1] ^= 1;
+    renewed(changed, "is damaged: it is made anew");
+  }
+  std::string open_in_hdf5 = good;  // the superblock's flag of a file that was not closed
+  open_in_hdf5[11] = 1;
+  renewed(open_in_hdf5, "is damaged");
+}
+
+TEST_CASE("cache: whatever byte is wrong, it is made anew, refused, or the frame is an error") {
+  VideoSet set;
+  set.build.spec = {4, 4, ResizeFilter::area, 0};
+  set.build.clips = {set.build.clips[0], set.build.clips[3]};
+  set.open();
+  const std::string good = bytes_of(set.cache);
+  std::vector<Frames> expected;
+  for (std::int64_t i = 0; i < 2; ++i) expected.push_back(set.open().read(i));
+  const RandomKey key{7, 0, random_site("mutations")};
+  int renewed = 0, refused = 0, damaged = 0;
+  for (std::uint32_t k = 0; k < 400; ++k) {
+    CAPTURE(k);
+    const Philox4 bits = key.draw(k, 0);
+    std::string bytes = good;
+    const std::size_t at = bits.v[0] % bytes.size(), length = 1 + bits.v[1] % 64;
+    switch (bits.v[2] % 4) {
+      case 0:
+        bytes[at] ^= static_cast<char>(1 << bits.v[1] % 8);
+        break;
+      case 1:
+        bytes.resize(at);
+        break;
+      case 2:
+        bytes.erase(at, length);
+        break;
+      default:
+        for (std::size_t i = at; i < std::min(at + length, bytes.size()); ++i)
+          bytes[i] = static_cast<char>(bits.v[3] >> (i % 4 * 8));
+    }
+    if (bytes == good) continue;
+    write_text(set.cache, bytes);
+    try {
+      const FrameCache cache = set.open();
+      renewed += cache.built() ? 1 : 0;
+      const bool same = cache.read(0).rgb == expected[0].rgb && cache.read(1).rgb == expected[1].rgb;
+      CHECK(same);
+      CHECK(cache.built());
+    } catch (const Error& e) {
+      CHECK(e.code() == ExitCode::data);
+      const bool in_pixels = contains(e.what(), "is not what was written: remove the file");
+      (in_pixels ? damaged : refused) += 1;
+      CHECK_MESSAGE((in_pixels || contains(e.what(), "remove it, or name another cache")),
+                    std::string(e.what()));
+    }
+  }
+  CHECK(renewed > 100);
+  CHECK(refused > 0);
+  CHECK(damaged > 0);
+}
+
+TEST_CASE("cache: opens in HDF5's own library") {
+  VideoSet set;
+  const FrameCache cache = set.open();
+  const hid_t file = H5Fopen(set.cache.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  REQUIRE(file >= 0);
+  for (std::int64_t i = 0; i < cache.clips(); ++i) {
+    const hid_t clip = H5Dopen2(file, fmt::format("/clips/{:08}", i).c_str(), H5P_DEFAULT);
+    REQUIRE(clip >= 0);
+    std::vector<std::uint8_t> rgb(H5Dget_storage_size(clip));
+    CHECK(H5Dread(clip, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, rgb.data()) >= 0);
+    // Clips of one file lie together.
+    CHECK((rgb == cache.read(std::vector<std::int64_t>{0, 2, 1, 3}[static_cast<std::size_t>(i)]).rgb));
+    CHECK(H5Aexists(clip, "source_hash") > 0);
+    H5Dclose(clip);
+  }
   H5Fclose(file);
-  CHECK(contains(set.error(), "is an incomplete frame cache"));
+}
+
+TEST_CASE("cache: a signal keeps what is decoded, and the next call goes on from there") {
+  VideoSet set;
+  set.build.threads = 1;
+  std::atomic<int> signal{0};
+  set.build.stop = [&] { return signal.load(); };
+  set.build.progress = [&](std::int64_t done, std::int64_t) {
+    if (done == 2) signal = SIGTERM;
+  };
+  try {
+    set.open();
+    FAIL("it was not stopped");
+  } catch (const Error& e) {
+    CHECK(e.code() == ExitCode::terminated);
+    CHECK_MESSAGE(contains(e.what(), "stopped while decoding: "), std::string(e.what()));
+    CHECK_MESSAGE(contains(e.what(), " of 4 clips are kept in " + set.cache.string()), std::string(e.what()));
+  }
+  CHECK(fs::exists(set.cache));
+  CHECK_FALSE(fs::exists(set.cache.string() + ".tmp"));
+  signal = 0;
+  const std::vector<Clip> all = set.build.clips;
+  set.build.clips = {all[0], all[2]};
+  CHECK_FALSE(set.open().built());
+  set.build.clips = all;
+  set.build.progress = {};
+  const FrameCache cache = set.open();
+  CHECK(cache.built());
+  check_frames(cache, all);
+  // Before the first clip there is nothing to keep.
+  fs::remove(set.cache);
+  signal = SIGINT;
+  CHECK_THROWS_WITH_AS(set.open(), "stopped while looking for changes of the videos", Error);
+  CHECK_FALSE(fs::exists(set.cache));
+}
+
+TEST_CASE("cache: who waits says for whom, and can be stopped") {
+  VideoSet set;
+  FileLock lock(set.cache.string() + ".lock");
+  REQUIRE(lock.try_take());
+  std::atomic<int> asked{0};
+  // Each clip is asked about once, then each tenth of a second.
+  set.build.stop = [&] { return ++asked > 25 ? SIGINT : 0; };
+  try {
+    set.open();
+    FAIL("it did not wait");
+  } catch (const Error& e) {
+    CHECK(e.code() == ExitCode::interrupted);
+    CHECK(contains(e.what(), "stopped while waiting for process "));
+  }
+  CHECK_MESSAGE(contains(set.said, fmt::format("waiting for process {} on the machine ", ::getpid())),
+                set.said);
+}
+
+TEST_CASE("cache: moved together with its videos it is right as it is") {
+  VideoSet set;
+  set.open();
+  const TemporaryFolder other;
+  for (const auto& entry : fs::directory_iterator(set.folder.path)) {
+    fs::copy(entry.path(), other.path / entry.path().filename());
+    fs::last_write_time(other.path / entry.path().filename(), fs::last_write_time(entry.path()));
+    fs::remove(entry.path());
+  }
+  for (Clip& clip : set.build.clips) clip.path = other.path / clip.name;
+  const FrameCache cache = FrameCache::open(other.path / "cache.h5", set.build);
+  CHECK_FALSE(cache.built());
+  check_frames(cache, set.build.clips);
 }
 
 TEST_CASE("cache: read from many threads, and a file that shrinks is an error") {

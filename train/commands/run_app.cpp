@@ -1,6 +1,7 @@
 #include "train/commands/run_app.h"
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -19,6 +20,7 @@ int run_app(CLI::App& app, int argc, char** argv, const std::function<ExitCode()
     return static_cast<int>(code);
   };
   use_help_format(app);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file above the limit on sizes is an error of its write
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version
