@@ -21,6 +21,11 @@ struct Effort {
   bool once = false;                    // one run is enough: a rehearsal
 };
 
+// Frames of a clip, and pixels of a side of each.
+struct ClipExtent {
+  std::int64_t frames = 16, side = 112;
+};
+
 class Bench {
  public:
   Bench(Stream s, DType type) : stream(std::move(s)), dtype(type) {}
@@ -29,6 +34,7 @@ class Bench {
   DType dtype;              // of activations
   std::int64_t batch = 1;   // clips; captions are 32 a clip
   std::int64_t width = 64;  // channels of R(2+1)D's first layer
+  ClipExtent clip;
   // On the virtual GPU there are counts instead of times, and shapes keep their channels but have few rows.
   bool counting = false;
   // While counting, also go through what only times need: events, other libraries, the roofline.
@@ -93,6 +99,8 @@ struct Job {
   std::string name, shape;
   int uses = 1;  // how often the network has it
   std::vector<Run> runs;
+  // What another program needs to do the same, by name; empty: nobody else does it.
+  std::vector<std::pair<std::string, std::int64_t>> dims = {};
 };
 // Made one at a time: a job holds its arrays.
 using MakeJob = std::function<Job()>;

@@ -12,7 +12,7 @@ struct BenchOptions {
   std::string device = "cpu", precision, isa, json, svg;
   bool tf32 = false, cpu_clock = false;
   int threads = 0;
-  long width = 64, batch = 0;
+  long width = 64, batch = 0, frames = 16, side = 112;
   double seconds = 0.2;
   std::string only, timeline;                          // of model
   std::filesystem::path manifest, out = "runs/bench";  // of data

@@ -59,6 +59,7 @@ std::vector<Result> measure(Bench& bench, const std::string& operation, const Jo
     Result result;
     result.operation = operation, result.name = job.name, result.shape = job.shape,
     result.direction = run.direction;
+    result.dims = job.dims;
     result.uses = job.uses, result.unit = run.unit, result.flops = run.flops, result.bytes = run.bytes;
     if (report != nullptr) {
       run.work();  // fills tables, which is not part of every run

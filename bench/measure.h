@@ -24,6 +24,7 @@ struct Result {
   std::optional<Timing> ours, peer;
   std::string peer_name;
   std::vector<Launch> launches;  // when counting
+  std::vector<std::pair<std::string, std::int64_t>> dims;
 
   double gflops(double ms) const { return flops / ms / 1e6; }
   double gbytes(double ms) const { return bytes / ms / 1e6; }

@@ -27,6 +27,12 @@ void add_common_options(CLI::App& command, mg::BenchOptions& options) {
                   "channels of R(2+1)D's first layer: 64, or 16 as in the preset mini")
       ->check(CLI::Range(8, 256))
       ->capture_default_str();
+  command.add_option("--frames", options.frames, "frames of a clip")
+      ->check(CLI::Range(8, 1024))
+      ->capture_default_str();
+  command.add_option("--side", options.side, "pixels of a frame's side")
+      ->check(CLI::Range(32, 1024))
+      ->capture_default_str();
   command.add_option("--threads", options.threads, "threads; 0 takes every core")->check(CLI::Range(0, 1024));
   command.add_option("--isa", options.isa, "portable, avx2 or avx512; the widest unless given");
   command.add_option("--seconds", options.seconds, "at least so long for each measurement")

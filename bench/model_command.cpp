@@ -31,8 +31,8 @@ struct ModelBench {
       : bench(b),
         ctx(std::move(stream)),
         clips(b.counting ? 2 : b.batch),
-        texts(b.counting ? 4 : 32 * b.batch) {
-    if (b.counting) clip = {8, 32};
+        texts(b.counting ? 4 : 32 * b.batch),
+        clip(b.counting ? ClipExtent{8, 32} : b.clip) {
     ctx.training = true;
     ctx.activations = b.dtype;
   }
@@ -241,6 +241,10 @@ void bench_model(const BenchOptions& options) {
   }
   const Job step = step_job(m, video_flops);
   take(step);
+  const Arena::Statistics memory = m.ctx.arena.statistics();
+  json["memory"] = {{"peak_bytes_in_use", memory.peak_in_use}, {"bytes_held", memory.bytes_held}};
+  fmt::print("memory: {:.2f} GiB in use at the peak, {:.2f} GiB held\n", memory.peak_in_use / 0x1p30,
+             memory.bytes_held / 0x1p30);
   if (!options.timeline.empty()) make_timeline(m, step, options.timeline);
   write_file(options.json, json.dump(2) + "\n");
   const std::string title =

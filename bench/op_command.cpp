@@ -9,6 +9,17 @@
 
 namespace mg {
 
+namespace {
+
+void write_json(const std::string& path, Bench& bench, const Peaks& peaks, const std::vector<Result>& all) {
+  nlohmann::ordered_json json = machine_json(bench, peaks);
+  json["results"] = nlohmann::ordered_json::array();
+  for (const Result& r : all) json["results"].push_back(to_json(r, peaks));
+  write_file(path, json.dump(2) + "\n");
+}
+
+}  // namespace
+
 void bench_ops(const BenchOptions& options) {
   const Setup setup = make_setup(options);
   Bench& bench = *setup.bench;
@@ -31,12 +42,10 @@ void bench_ops(const BenchOptions& options) {
         measure(bench, operation, setup.report.get(), [&](const Result& r) { print_result(r, peaks); });
     if (results.size() > 3) print_totals(results, peaks);
     all.insert(all.end(), results.begin(), results.end());
+    write_json(options.json, bench, peaks, all);  // what is stopped leaves what it has
   }
   if (!bench.counting) peaks = best_of(peaks, measure_peaks(bench));
-  nlohmann::ordered_json json = machine_json(bench, peaks);
-  json["results"] = nlohmann::ordered_json::array();
-  for (const Result& r : all) json["results"].push_back(to_json(r, peaks));
-  write_file(options.json, json.dump(2) + "\n");
+  write_json(options.json, bench, peaks, all);
   const std::string title =
       machine_text(bench) + (bench.counting ? ": a rehearsal, its times mean nothing" : "");
   if (!options.svg.empty()) write_file(options.svg, roofline_svg(title, all, peaks));

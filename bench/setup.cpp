@@ -55,6 +55,7 @@ Setup make_setup(const BenchOptions& options) {
   }
   Bench& bench = *setup.bench;
   bench.width = options.width;
+  bench.clip = {options.frames, options.side};
   bench.batch = options.batch > 0 ? options.batch : bench.on_cuda() && !bench.counting ? 8 : 1;
   bench.effort = {options.seconds, options.cpu_clock ? BenchClock::cpu : BenchClock::wall, bench.counting};
   return setup;
@@ -74,8 +75,11 @@ std::string machine_text(Bench& bench) {
 }
 
 nlohmann::ordered_json machine_json(Bench& bench, const Peaks& peaks) {
-  nlohmann::ordered_json json{
-      {"machine", machine_text(bench)}, {"batch", bench.batch}, {"width", bench.width}};
+  nlohmann::ordered_json json{{"machine", machine_text(bench)},
+                              {"batch", bench.batch},
+                              {"width", bench.width},
+                              {"frames", bench.clip.frames},
+                              {"side", bench.clip.side}};
   if (bench.counting) {
     json["counts"] = "of the virtual GPU, in shapes with few rows";
   } else {

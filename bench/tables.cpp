@@ -88,6 +88,7 @@ nlohmann::ordered_json to_json(const Result& r, const Peaks& peaks) {
   nlohmann::ordered_json json{{"operation", r.operation}, {"layer", r.name},          {"shape", r.shape},
                               {"uses", r.uses},           {"direction", r.direction}, {"flop", r.flops},
                               {"least_bytes", r.bytes}};
+  for (const auto& [name, value] : r.dims) json["dims"][name] = value;
   if (r.launches.empty()) {
     const double ms = r.ours->median_ms;
     json.update({{"median_ms", ms},

@@ -36,7 +36,16 @@ Job make_job(Bench& bench, const AttentionLayer& t) {
   const double product =
       2.0 * static_cast<double>(t.batch * t.heads * t.dim) * static_cast<double>(t.queries * t.keys);
   const double moved = 2 * q.bytes() + 2 * k.bytes() + lse.bytes();
-  Job job{t.name, fmt::format("{}x{} of {}x{}", t.heads, t.dim, t.queries, t.keys), t.uses, {}};
+  Job job{t.name,
+          fmt::format("{}x{} of {}x{}", t.heads, t.dim, t.queries, t.keys),
+          t.uses,
+          {},
+          {{"batch", t.batch},
+           {"heads", t.heads},
+           {"queries", t.queries},
+           {"keys", t.keys},
+           {"dim", t.dim},
+           {"dropout_percent", std::lround(100 * t.dropout)}}};
   job.runs.push_back({"forward", Unit::matrix, 2 * product, moved,
                       [=, held = std::vector{q, k, v}] {
                         b->run([&](auto& s) { attention_forward({problem, y.view(), lse.f32()}, s); });

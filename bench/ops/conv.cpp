@@ -17,7 +17,19 @@ Job make_job(Bench& bench, const ConvLayer& layer) {
   Job job{layer.name,
           fmt::format("{:>4} {:>4} {:>10}", layer.x[4], layer.outputs, extents(layer.y())),
           layer.uses,
-          {}};
+          {},
+          {{"n", layer.x[0]},
+           {"t", layer.x[1]},
+           {"h", layer.x[2]},
+           {"w", layer.x[3]},
+           {"inputs", layer.x[4]},
+           {"outputs", layer.outputs},
+           {"kernel_t", g.kernel[0]},
+           {"kernel_s", g.kernel[1]},
+           {"stride_t", g.stride[0]},
+           {"stride_s", g.stride[1]},
+           {"padding_t", g.padding[0]},
+           {"padding_s", g.padding[1]}}};
   job.runs.push_back(
       {"forward", Unit::matrix, layer.flops(), moved,
        [=] {
@@ -45,7 +57,7 @@ Job make_job(Bench& bench, const ConvLayer& layer) {
 }  // namespace
 
 std::vector<MakeJob> conv_jobs(Bench& bench) {
-  auto layers = r2plus1d_layers(bench.batch, bench.width);
+  auto layers = r2plus1d_layers(bench.batch, bench.width, bench.clip);
   if (bench.counting) layers = few_pixels(layers);
   std::vector<MakeJob> jobs;
   for (const ConvLayer& layer : layers) jobs.push_back([&bench, layer] { return make_job(bench, layer); });

@@ -141,7 +141,7 @@ Job cross_entropy_job(Bench& bench, std::int64_t rows, std::int64_t classes) {
   Bench* b = &bench;
   const double count = static_cast<double>(rows * classes),
                moved = logits.bytes() + targets.bytes() + lse.bytes();
-  Job job{"classifier", row_text(rows, classes), 1, {}};
+  Job job{"classifier", row_text(rows, classes), 1, {}, {{"rows", rows}, {"classes", classes}}};
   job.runs.push_back({"forward", Unit::vector, 20 * count, moved, [=] {
                         b->run([&](auto& s) {
                           cross_entropy_forward({loss.f32(), logits.view(), targets.view(), lse.f32()}, s);

@@ -26,7 +26,11 @@ Job make_job(Bench& bench, const LinearLayer& layer, std::int64_t rows) {
   const auto peer = [&](Direction direction) {
     return linear_peer(bench, rows, layer.inputs, layer.outputs, direction);
   };
-  Job job{layer.name, fmt::format("{:>4} {:>4} {:>10}", layer.inputs, layer.outputs, rows), layer.uses, {}};
+  Job job{layer.name,
+          fmt::format("{:>4} {:>4} {:>10}", layer.inputs, layer.outputs, rows),
+          layer.uses,
+          {},
+          {{"rows", rows}, {"inputs", layer.inputs}, {"outputs", layer.outputs}}};
   job.runs.push_back({"forward", Unit::matrix, flops, moved,
                       [=] {
                         b->run([&](auto& s) {

@@ -1,9 +1,10 @@
-// The shapes of R(2+1)D-18 (Tran et al., CVPR 2018): torchvision's r2plus1d_18 on clips of 16 x 112 x 112.
+// The shapes of R(2+1)D-18 (Tran et al., CVPR 2018): torchvision's r2plus1d_18.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "bench/bench.h"
 #include "kernels/conv3d.h"
 
 namespace mg {
@@ -23,9 +24,6 @@ struct ConvLayer {
   double flops() const;
 };
 
-struct ClipExtent {
-  std::int64_t frames = 16, side = 112;
-};
 // width: channels of the first layer; 64 is R(2+1)D-18, 16 is `mini`.
 std::vector<ConvLayer> r2plus1d_layers(std::int64_t batch, std::int64_t width, ClipExtent clip = {});
 // The same with few pixels, for what is counted and not timed.

@@ -28,7 +28,11 @@ Job batch_norm_job(Bench& bench, const std::string& name, std::int64_t rows, std
   const Array dw = vector(Array::Fill::zeros), dbias = vector(Array::Fill::zeros);
   Bench* b = &bench;
   const double count = static_cast<double>(rows * channels), extra = residual ? r.bytes() : 0;
-  Job job{name, row_text(rows, channels), uses, {}};
+  Job job{name,
+          row_text(rows, channels),
+          uses,
+          {},
+          {{"rows", rows}, {"channels", channels}, {"residual", residual ? 1 : 0}}};
   job.runs.push_back({"statistics", Unit::vector, 3 * count, x.bytes(), [=] {
                         b->run([&](auto& s) {
                           batch_norm_statistics({x.view(),
@@ -128,7 +132,7 @@ Job l2_normalize_job(Bench& bench, std::int64_t rows, std::int64_t channels) {
 
 std::vector<MakeJob> batch_norm_jobs(Bench& bench) {
   std::vector<MakeJob> jobs;
-  for (const ConvLayer& layer : r2plus1d_layers(bench.batch, bench.width)) {
+  for (const ConvLayer& layer : r2plus1d_layers(bench.batch, bench.width, bench.clip)) {
     const bool last_of_stage = layer.name.find(".0.") == std::string::npos;
     if (!last_of_stage) continue;  // the first blocks have the same shapes, or half the rows
     std::int64_t rows = layer.y().rows();

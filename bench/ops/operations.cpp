@@ -6,7 +6,7 @@ std::int64_t captions(const Bench& bench) { return bench.counting ? 8 : 32 * ben
 
 const std::vector<Operation>& operations() {
   static const std::vector<Operation> all{
-      {"conv", "the convolutions of R(2+1)D-18, clips of 16 x 112 x 112", conv_jobs},
+      {"conv", "the convolutions of R(2+1)D-18", conv_jobs},
       {"linear", "the linear layers of DistilBERT, captions of 16 tokens", linear_jobs},
       {"attention", "DistilBERT's attention, and the emotion Transformer's", attention_jobs},
       {"batch_norm", "R(2+1)D-18's, with ReLU and residual", batch_norm_jobs},

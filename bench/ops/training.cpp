@@ -29,7 +29,11 @@ Job contrastive_loss_job(Bench& bench, const std::string& name, std::int64_t cli
   Bench* b = &bench;
   const double product = 2.0 * static_cast<double>(clips * texts * kDim);
   const double moved = v.bytes() + t.bytes() + positives.bytes();
-  Job job{name, fmt::format("{} x {} of {}", clips, texts, kDim), 1, {}};
+  Job job{name,
+          fmt::format("{} x {} of {}", clips, texts, kDim),
+          1,
+          {},
+          {{"clips", clips}, {"texts", texts}, {"dim", kDim}, {"prompted", prompted ? 1 : 0}}};
   job.runs.push_back(
       {"forward", Unit::vector, product, moved, [=, held = std::vector{v, t, positives, counts}] {
          b->run([&](auto& s) { contrastive_loss_forward({problem, loss.f32(), normalisers}, s); });

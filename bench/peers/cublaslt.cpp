@@ -89,8 +89,8 @@ class Product {
 
 }  // namespace
 
-Peer cublaslt_linear(Bench& bench, std::int64_t rows, std::int64_t inputs, std::int64_t outputs,
-                     Direction direction) {
+static Peer cublaslt_linear(Bench& bench, std::int64_t rows, std::int64_t inputs, std::int64_t outputs,
+                            Direction direction) {
   const auto matrix = [&](std::int64_t r, std::int64_t c, bool weight_gradient = false) {
     const bool f32 = bench.dtype == DType::f32 || weight_gradient;
     return Matrix{Array(bench, {r, c}, f32 ? DType::f32 : DType::bf16, c, Array::Fill::random), r, c,
@@ -109,5 +109,7 @@ Peer cublaslt_linear(Bench& bench, std::int64_t rows, std::int64_t inputs, std::
   }
   return {"cuBLASLt", [product] { product->run(); }};
 }
+
+extern "C" void mg_add_peers(CudaPeers& peers) { peers.linear = cublaslt_linear; }
 
 }  // namespace mg

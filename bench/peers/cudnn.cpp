@@ -237,7 +237,7 @@ class BatchNorm {
 
 }  // namespace
 
-Peer cudnn_conv(Bench& bench, const ConvLayer& layer, Direction direction) {
+static Peer cudnn_conv(Bench& bench, const ConvLayer& layer, Direction direction) {
   if (bench.counting) {  // no GPU that cuDNN could use: see that it takes our shapes
     const ConvDescriptors checked(problem_of(layer), type_of(bench), true);
     return {};
@@ -246,11 +246,17 @@ Peer cudnn_conv(Bench& bench, const ConvLayer& layer, Direction direction) {
   return {"cuDNN", [convolution] { convolution->run(); }};
 }
 
-Peer cudnn_batch_norm(Bench& bench, std::int64_t rows, std::int64_t channels, Direction direction) {
+static Peer cudnn_batch_norm(Bench& bench, std::int64_t rows, std::int64_t channels, Direction direction) {
   if (bench.counting) return {};
   auto norm = std::make_shared<BatchNorm>(bench, rows, channels);
   if (direction == Direction::forward) return {"cuDNN with statistics", [norm] { norm->forward(); }};
   return {"cuDNN", [norm] { norm->backward(); }};
+}
+
+extern "C" void mg_add_peers(CudaPeers& peers) {
+  peers.conv = cudnn_conv;
+  peers.attention = cudnn_attention;
+  peers.batch_norm = cudnn_batch_norm;
 }
 
 }  // namespace mg

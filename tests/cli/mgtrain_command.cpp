@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <map>
 #include <thread>
 
@@ -14,12 +15,22 @@ namespace mg::test {
 
 namespace fs = std::filesystem;
 
-Output mgtrain(const std::vector<std::string>& arguments) { return run_program(MG_MGTRAIN, arguments); }
+namespace {
+
+// The one that was built with the tests, unless the environment names another: the tests may have been moved.
+std::string program() {
+  const char* elsewhere = std::getenv("MG_MGTRAIN");
+  return elsewhere != nullptr ? elsewhere : MG_MGTRAIN;
+}
+
+}  // namespace
+
+Output mgtrain(const std::vector<std::string>& arguments) { return run_program(program(), arguments); }
 
 Output mgtrain_signalled(const std::vector<std::string>& arguments, const std::function<bool()>& due,
                          int signal) {
   const TemporaryFolder folder;
-  const pid_t child = start_program(MG_MGTRAIN, arguments, folder / "out", folder / "err");
+  const pid_t child = start_program(program(), arguments, folder / "out", folder / "err");
   int status = 0;
   bool ended = false;
   while (!ended && !due()) {
