@@ -107,8 +107,8 @@ void bench_data(const BenchOptions& options) {
   const int threads = CpuStream(options.threads).threads();
   const std::int64_t batch = options.batch > 0 ? options.batch : 8;
   const Manifest manifest = read_manifest(manifest_of(options));
-  CacheBuild build{
-      .manifest = manifest.path, .clips = manifest.clips, .spec = {}, .threads = threads, .progress = {}};
+  CacheBuild build;
+  build.manifest = manifest.path, build.clips = manifest.clips, build.threads = threads;
   std::vector<Stage> stages;
   const auto path = options.out / "frames.h5";
   std::filesystem::create_directories(options.out);
