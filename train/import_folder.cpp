@@ -14,12 +14,6 @@ namespace fs = std::filesystem;
 
 ImportFolder::ImportFolder(const fs::path& folder) : folder_(folder) {
   const fs::path path = file(kCertificateFile);
-  if (!fs::exists(path) && fs::exists(folder / "ckpt")) {
-    throw Error(ExitCode::checkpoint,
-                "{}: this is a run: --from starts from all of it; for one encoder, make a folder of it by "
-                "`mgconvert export {} --to torchvision --out FOLDER` (or transformers)",
-                folder.string(), folder.string());
-  }
   if (!fs::exists(path)) {
     throw Error(ExitCode::checkpoint,
                 "{}: expected a folder that `mgconvert import` made, with {} in it: import the weights first",

@@ -12,6 +12,7 @@
 
 #include "engine/file.h"
 #include "kernels/stream.h"
+#include "train/encoder_weights.h"
 #include "train/import_folder.h"
 
 namespace mg {
@@ -153,15 +154,14 @@ void RunDirectory::keep(const std::string& name, const std::string& text) const 
       path.string());
 }
 
-void RunDirectory::keep_weights(const std::string& name, const ImportFolder& weights) const {
+void RunDirectory::keep_weights(const std::string& name, const EncoderWeights& weights) const {
   const fs::path path = file(name);
-  if (!fs::exists(path)) return write_whole_file(path, weights.certificate_text());
+  const nlohmann::json& now = weights.certificate();
+  if (!fs::exists(path)) return write_whole_file(path, now.dump(2) + "\n");
   const auto kept =
       nlohmann::json::parse(read_whole_file(path, ExitCode::checkpoint), nullptr, /*allow_exceptions=*/false);
-  const auto& now = weights.certificate();
-  if (kept.is_object() && kept.value("kind", "") == weights.kind() && kept.contains("files") &&
-      kept["files"] == now.at("files"))
-    return;
+  const auto same = [&](const char* key) { return kept.contains(key) && kept[key] == now.at(key); };
+  if (kept.is_object() && same("kind") && same("files")) return;
   throw Error(
       ExitCode::checkpoint,
       "{}: these are not the weights that the run started from ({}): continue it with those, or start "

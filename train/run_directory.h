@@ -12,7 +12,7 @@
 
 namespace mg {
 
-class ImportFolder;
+class EncoderWeights;
 
 class RunDirectory {
  public:
@@ -34,8 +34,9 @@ class RunDirectory {
   // Writes a file of the run that must not change while it goes on: one that is there with another text is an
   // Error(ExitCode::data).
   void keep(const std::string& name, const std::string& text) const;
-  // The same for the certificate of imported weights: others are an Error(ExitCode::checkpoint).
-  void keep_weights(const std::string& name, const ImportFolder& weights) const;
+  // The same for the certificate of weights that an encoder starts from: others are an
+  // Error(ExitCode::checkpoint).
+  void keep_weights(const std::string& name, const EncoderWeights& weights) const;
   std::filesystem::path file(const std::string& name) const { return path_ / name; }
   // Writes environment.json: when the run was started (a continued run keeps that; SOURCE_DATE_EPOCH sets
   // it), and what it runs on now: version, device, processor, threads, instruction set, compiler.

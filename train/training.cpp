@@ -6,8 +6,8 @@
 #include <set>
 
 #include "engine/file.h"
+#include "train/encoder_weights.h"
 #include "train/evaluation.h"
-#include "train/import_folder.h"
 #include "train/kept_list.h"
 #include "train/machine.h"
 #include "train/memory_plan.h"
@@ -36,12 +36,14 @@ std::vector<GestureClass> trained_classes(const GestureData& data, const std::ve
   return classes;
 }
 
-// A key that says where imported weights are, and its option.
+// A key that says where the weights are that an encoder starts from, and its option.
 struct WeightsKey {
+  EncoderKind encoder;
   const char *place, *certificate, *option;
 };
-constexpr WeightsKey kVideoWeights{"video.weights", "video_weights.json", "--video-weights"},
-    kTextWeights{"text.weights", "text_weights.json", "--text-weights"};
+constexpr WeightsKey kVideoWeights{EncoderKind::video, "video.weights", "video_weights.json",
+                                   "--video-weights"},
+    kTextWeights{EncoderKind::text, "text.weights", "text_weights.json", "--text-weights"};
 
 class Training {
  public:
@@ -65,7 +67,8 @@ class Training {
     run_.keep("vocab.txt", vocabulary_text());
     for (const WeightsKey& key : {kVideoWeights, kTextWeights}) {
       const std::filesystem::path folder = config.text(key.place);
-      if (std::filesystem::exists(folder)) run_.keep_weights(key.certificate, ImportFolder(folder));
+      if (folder.empty() || !std::filesystem::exists(folder)) continue;
+      run_.keep_weights(key.certificate, EncoderWeights(folder, key.encoder));
     }
   }
 
@@ -147,20 +150,20 @@ class Training {
             static_cast<std::int64_t>(captions.size()), all.tokens.length};
   }
 
-  // What the first stage starts from in place of random weights. Imported encoders may be gone once a
-  // checkpoint holds the stage's weights.
+  // What the first stage starts from in place of random weights. Encoders from elsewhere may be gone once
+  // a checkpoint holds the stage's weights.
   void load_start(ContrastiveModel& model) const {
     if (start_) {
       start_->load_contrastive(model);
     } else if (!latest_checkpoint(run_.checkpoints("contrastive"), [](const std::string&) {})) {
-      load_imported(kVideoWeights, model.image_encoder(), {"r2plus1d"});
-      load_imported(kTextWeights, model.text_encoder(), {"distilbert", "bert"});
+      load_encoder(kVideoWeights, model.image_encoder());
+      load_encoder(kTextWeights, model.text_encoder());
     }
     model.image_encoder().set_frozen(config_.flag("video.freeze"));
     model.text_encoder().set_frozen(config_.flag("text.freeze"));
   }
 
-  void load_imported(const WeightsKey& key, Module& module, const std::vector<std::string>& kinds) const {
+  void load_encoder(const WeightsKey& key, Module& encoder) const {
     const std::filesystem::path folder = config_.text(key.place);
     if (folder.empty()) return;
     if (!std::filesystem::exists(folder)) {
@@ -170,7 +173,7 @@ class Training {
           "were moved, name their place by {}",
           folder.string(), key.option);
     }
-    ImportFolder(folder).load_into(module, kinds);
+    EncoderWeights(folder, key.encoder).load_into(encoder);
   }
 
   std::string vocabulary_text() const {

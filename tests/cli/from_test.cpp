@@ -144,6 +144,32 @@ TEST_CASE("other classes keep the encoders and have a classifier of their own") 
   CHECK(has(head.err, "not those of old: classifier.hidden: 16 here, 32 there"));
 }
 
+TEST_CASE(
+    "the encoders of a run start those of another preset, with their architecture, and nothing else does") {
+  const fs::path run = synthetic_data().folder / "encoders";
+  std::vector<std::string> still{"--preset",       "mini",    "--video-weights", old_run(),
+                                 "--text-weights", old_run(), "--stage",         "contrastive"};
+  for (const char* value : {"video.freeze=true", "text.freeze=true", "contrastive.epochs=1"}) {
+    still.insert(still.end(), {"--set", value});
+  }
+  const Output trained = mgtrain(train_arguments(run, still));
+  REQUIRE_MESSAGE(trained.code == 0, trained.err);
+  const TensorMap ended = last_model(run, "contrastive");
+  int encoders = 0;
+  for (const auto& [name, tensor] : last_model(old_run(), "contrastive")) {
+    CAPTURE(name);
+    const bool encoder = name.starts_with("image_encoder.") || name.starts_with("text_encoder.");
+    encoders += encoder ? 1 : 0;
+    if (encoder) CHECK(same(ended.at(name), tensor));
+    if (name == "image_projection.projection.weight") CHECK_FALSE(same(ended.at(name), tensor));
+  }
+  CHECK(encoders > 50);
+  CHECK(files_of(run).at("vocab.txt") == files_of(old_run()).at("vocab.txt"));
+  const auto kept = nlohmann::json::parse(read_whole_file(run / "video_weights.json", ExitCode::failure));
+  CHECK(kept["run"] == "old");
+  CHECK(kept["step"] == 14);
+}
+
 TEST_CASE("what a run cannot start from is said, and leaves no folder") {
   const DataSet& data = synthetic_data();
   const fs::path run = data.folder / "refused", unfinished = data.folder / "unfinished";
@@ -164,7 +190,7 @@ TEST_CASE("what a run cannot start from is said, and leaves no folder") {
       {{"--from", old_run(), "--preset", "mini"}, 3, {"video.width: 16 here, 8 there"}},
       {{"--from", old_run(), "--set", "text.vocabulary=v.txt"}, 3, {"text.vocabulary"}},
       {{"--checkpoint", "best"}, 2, {"--from"}},
-      {{"--video-weights", old_run()}, 5, {"this is a run: --from", "mgconvert export"}},
+      {{"--video-weights", unfinished}, 5, {"stage 'contrastive' stopped at step 7 of 14"}},
   };
   for (const Case& c : cases) {
     const Output output = mgtrain(train_arguments(run, c.more));

@@ -144,8 +144,9 @@ TEST_CASE("report: every section of a whole run") {
   CHECK(page.find("Stage: classifier") < page.find("Stage: emotion"));
   CHECK(page.find("Gestures by similarity to their captions \xE2\x80\x93") <
         page.find("Gestures by classifier \xE2\x80\x93"));
-  for (const char* text : {"run &lt;1&gt;", "78.50", "81.25", "a &amp; b", "no &quot;video&quot; stream",
-                           "&lt;b&gt;", "0.0003", "60.00 % (val, epoch 30)", "<dt>preset</dt><dd>mini</dd>"}) {
+  for (const char* text :
+       {"run &lt;1&gt;", "78.50", "81.25", "a &amp; b", "no &quot;video&quot; stream", "&lt;b&gt;", "0.0003",
+        "60.00 % (val, epoch 30)", "<dt>preset</dt><dd>mini</dd>"}) {
     CAPTURE(text);
     CHECK(has(page, text));
   }

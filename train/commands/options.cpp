@@ -5,7 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "train/import_folder.h"
+#include "train/encoder_weights.h"
 
 namespace mg {
 
@@ -37,23 +37,22 @@ void ConfigOptions::add_to(CLI::App& command) {
 
 void ConfigOptions::add_weights_to(CLI::App& command) {
   command.add_option("--video-weights", video_weights,
-                     "start from these: a folder of `mgconvert import --as r2plus1d`; its architecture and "
-                     "preprocessing go on top of the preset");
-  command.add_option(
-      "--text-weights", text_weights,
-      "the same for the text encoder: a folder of `mgconvert import --as distilbert` or `bert`");
+                     "start the video encoder from these: a folder of `mgconvert import --as r2plus1d`, or a "
+                     "run; their architecture and preprocessing go on top of the preset");
+  command.add_option("--text-weights", text_weights,
+                     "the same for the text encoder: a folder of `mgconvert import --as distilbert` or "
+                     "`bert`, or a run");
 }
 
 namespace {
 
 // decides: what the weights decide goes into config. A run that goes on knows it already; they were moved.
-void take_weights(Config& config, const std::string& folder, const std::string& section, bool decides) {
+void take_weights(Config& config, const std::string& folder, EncoderKind kind, bool decides) {
   if (folder.empty()) return;
-  const auto absolute = std::filesystem::absolute(folder).lexically_normal();
-  const ImportFolder weights(absolute);  // checked before anything is trained
-  if (decides) config.load_file(weights.file("config.toml"));
-  config.set(section + ".weights=" + absolute.string());
-  if (section == "text") config.set("text.vocabulary=" + weights.file("vocab.txt").string());
+  const EncoderWeights weights(std::filesystem::absolute(folder).lexically_normal(), kind);
+  if (decides) weights.decide(config);
+  config.set((kind == EncoderKind::video ? "video.weights=" : "text.weights=") + weights.path().string());
+  if (kind == EncoderKind::text) config.set("text.vocabulary=" + weights.vocabulary().string());
 }
 
 }  // namespace
@@ -61,8 +60,8 @@ void take_weights(Config& config, const std::string& folder, const std::string& 
 Config ConfigOptions::make(const Config* base) const {
   Config config = base != nullptr && !preset_given ? *base : Config::from_preset(preset);
   const bool decides = base == nullptr || preset_given;
-  take_weights(config, video_weights, "video", decides);
-  take_weights(config, text_weights, "text", decides);
+  take_weights(config, video_weights, EncoderKind::video, decides);
+  take_weights(config, text_weights, EncoderKind::text, decides);
   if (!file.empty()) config.load_file(file);
   for (const std::string& assignment : assignments) config.set(assignment);
   if (machine.threads) config.set("threads=" + std::to_string(*machine.threads));

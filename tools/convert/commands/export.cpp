@@ -10,6 +10,7 @@
 #include "tools/convert/written_folder.h"
 #include "train/commands/options.h"
 #include "train/commands/wrong_usage.h"
+#include "train/encoder_weights.h"
 #include "train/run_directory.h"
 #include "train/stages/stage.h"
 
@@ -18,14 +19,6 @@ namespace mg {
 namespace {
 
 namespace fs = std::filesystem;
-
-// What the network sees of a clip is as much a part of the encoder as its weights.
-const std::vector<std::string> kPreprocessing{
-    "video.frames", "video.size",          "video.input",        "video.scale",  "video.mean",
-    "video.std",    "video.resize_height", "video.resize_width", "cache.height", "cache.width",
-    "cache.resize", "cache.fps",           "sampler.test",       "sampler.short"};
-const std::vector<std::string> kTextReading{"text.pooling", "text.max_length", "text.lowercase",
-                                            "text.template"};
 
 struct ExportCommand {
   fs::path run, out;
@@ -62,7 +55,8 @@ struct ExportCommand {
     BuildOptions options;
     options.heads = config.small("text.heads");
     ConvertedModel model = build_model(video ? "r2plus1d" : config.text("text.kind"), source, options);
-    const std::vector<std::string>& own = video ? kPreprocessing : kTextReading;
+    // What the network sees of a clip is as much a part of the encoder as its weights.
+    const std::vector<std::string>& own = input_keys(video ? EncoderKind::video : EncoderKind::text);
     model.config.take(config, own);
     model.decided.insert(model.decided.end(), own.begin(), own.end());
     model.keys.dropped.clear();  // the run's other parts were not asked for
