@@ -42,15 +42,22 @@ std::vector<std::int32_t> class_numbers(const Manifest& manifest, const std::vec
   std::vector<std::int32_t> numbers;
   for (const Clip& clip : manifest.clips) {
     const auto found = number_of.find(clip.label);
-    if (found == number_of.end()) {
-      throw Error(ExitCode::data,
-                  "{}:{}: label '{}' is none of the {} that the model knows; the nearest is {}",
-                  manifest.path.string(), clip.line, clip.label, classes.size(),
-                  nearest_described(clip.label, labels_of(classes)));
-    }
-    numbers.push_back(found->second);
+    numbers.push_back(found == number_of.end() ? -1 : found->second);
   }
   return numbers;
+}
+
+void require_known_labels(const Manifest& manifest, const std::vector<std::int64_t>& clips,
+                          const std::vector<GestureClass>& classes, const std::string& whose,
+                          const std::string& advice) {
+  const std::vector<std::int32_t> numbers = class_numbers(manifest, classes);
+  for (const std::int64_t number : clips) {
+    const Clip& clip = manifest.clips[static_cast<std::size_t>(number)];
+    if (numbers[static_cast<std::size_t>(number)] >= 0) continue;
+    throw Error(ExitCode::data, "{}:{}: label '{}' is none of the {} that {}; the nearest is {}{}",
+                manifest.path.string(), clip.line, clip.label, classes.size(), whose,
+                nearest_described(clip.label, labels_of(classes)), advice);
+  }
 }
 
 std::vector<std::int32_t> select(const std::vector<std::int32_t>& labels,

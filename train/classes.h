@@ -20,9 +20,13 @@ std::vector<GestureClass> gesture_classes(const std::vector<Clip>& clips);
 std::vector<std::string> labels_of(const std::vector<GestureClass>& classes);
 std::vector<std::string> captions_of(const std::vector<GestureClass>& classes);
 
-// Each clip's class. A label that is none of them is an Error(ExitCode::data) with the manifest's line and
-// the nearest label.
+// The class of every clip of the manifest; -1 for a label that is none of them.
 std::vector<std::int32_t> class_numbers(const Manifest& manifest, const std::vector<GestureClass>& classes);
+// Error(ExitCode::data) for a label of these clips that is none of the classes, with the manifest's line, the
+// nearest label, whose classes they are ("the model knows"), and the advice (may be empty).
+void require_known_labels(const Manifest& manifest, const std::vector<std::int64_t>& clips,
+                          const std::vector<GestureClass>& classes, const std::string& whose,
+                          const std::string& advice);
 
 // The labels of some clips, by number.
 std::vector<std::int32_t> select(const std::vector<std::int32_t>& labels,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -13,24 +14,38 @@
 namespace mg {
 
 // A result: the figures, and to_json's object with what they are of (stage, mode, split, manifest,
-// checkpoint:
-// {"which": "last" or "best", "step", "epoch"} of the stage; the stages before it are the last in either
-// case).
+// checkpoint: {"which": "last" or "best", "step", "epoch"} of the stage; the stages before it are the last in
+// either case).
 struct Evaluation {
   Classification figures;
   nlohmann::ordered_json json;
+  std::string predictions;  // of every sample: the text of a PredictionTable
+  std::string remarks;      // for people, below the table of the figures
 };
 
-// Writes the JSON to the run's results/<stage>-<split>[-shuffled][-best].json, whose path it returns.
-std::filesystem::path result_file(const RunDirectory& run, const std::string& stage, const std::string& split,
-                                  bool shuffled = false, bool best = false);
-void save_evaluation(const RunDirectory& run, const Evaluation& evaluation);
+std::filesystem::path result_file(const RunDirectory& run, const std::string& stage,
+                                  const std::string& split);
+// Writes the predictions and the JSON to the folder, which is made where it is missing:
+// <stage>-<split>[-zero-shot][-shuffled][-best].csv and .json.
+void save_evaluation(const std::filesystem::path& folder, const Evaluation& evaluation);
 // "contrastive on val" and the table of its figures.
 std::string to_text(const Evaluation& evaluation, bool per_class = false);
 
-// Every clip of the split counts; those that could not be decoded count as wrong.
+// Every clip of the split counts; those that could not be decoded count as wrong. A label that training
+// lacked is an Error(ExitCode::data).
 Evaluation evaluate_gestures(Context& ctx, GestureModel& model, const GestureData& data,
                              const std::string& split, GestureMode mode, bool shuffle_frames);
+
+// Scores [clips, width] of clips by what scores those that can be read; minus infinity, which ranks last, for
+// the others.
+std::vector<float> scores_of(Context& ctx, const Config& config, const GestureData& data,
+                             const std::vector<std::int64_t>& clips, std::size_t width, bool shuffle_frames,
+                             const ScoreClips& score);
+
+// The figures of clips, whose targets are numbers of the labels, with their JSON and predictions.
+Evaluation evaluation_of(const GestureData& data, const std::string& split,
+                         const std::vector<std::int64_t>& clips, const std::vector<float>& scores,
+                         const std::vector<std::int32_t>& targets, const std::vector<std::string>& labels);
 
 // The recognised class of every clip of the manifest, -1 where it could not be decoded.
 std::vector<std::int32_t> recognise_gestures(Context& ctx, GestureModel& model, const GestureData& data);

@@ -33,7 +33,7 @@ void for_each_batch(Context& ctx, const ClipViews& views, std::span<const std::i
       const std::int64_t end = std::min(total, requested + views.batch);
       BatchRequest request;
       request.clips.assign(clips.begin() + requested, clips.begin() + end);
-      request.first_sample = static_cast<std::uint32_t>(requested);
+      request.first_sample = views.first_sample + static_cast<std::uint32_t>(requested);
       request.augment = views.augment != nullptr;
       request.shuffle_frames = views.shuffle_frames;
       // Not of ctx's step: a test sees the same frames whenever it is made, also by a continued run.
@@ -55,13 +55,17 @@ void encode_clips(Context& ctx, ContrastiveModel& model, const ClipViews& views,
   });
 }
 
-std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, const TemplatedTexts& texts,
+Value encode_for_scores(Context& ctx, ContrastiveModel& model, const TemplatedTexts& texts) {
+  const Inference inference(ctx);
+  return encode_text(ctx, model, texts);
+}
+
+std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, const Value& texts,
                                      const ClipViews& views, std::span<const std::int64_t> clips) {
   const Inference inference(ctx);
-  const Value encoded = encode_text(ctx, model, texts);
   std::vector<float> scores;
   encode_clips(ctx, model, views, clips, [&](const EncodedVideo& video, std::int64_t) {
-    const auto logits = to_vector(model.logits(ctx, video.embedding, model.prompt(ctx, encoded, video)));
+    const auto logits = to_vector(model.logits(ctx, video.embedding, model.prompt(ctx, texts, video)));
     scores.insert(scores.end(), logits.begin(), logits.end());
   });
   return scores;

@@ -20,7 +20,11 @@ struct ClipViews {
   bool shuffle_frames = false;
   // Augmented views instead of the centre one, keyed by this.
   const RandomKey* augment = nullptr;
+  std::uint32_t first_sample = 0;  // the number of the first clip, by which random test frames are drawn
 };
+
+// What gives scores [clips, labels].
+using ScoreClips = std::function<std::vector<float>(const ClipViews&, std::span<const std::int64_t>)>;
 
 // Loads clips batch by batch, in order, and without gradients; take gets each batch's frames and the number
 // in clips of its first.
@@ -33,9 +37,12 @@ void encode_clips(Context& ctx, ContrastiveModel& model, const ClipViews& views,
                   std::span<const std::int64_t> clips,
                   const std::function<void(const EncodedVideo& video, std::int64_t first)>& take);
 
-// Similarity / temperature of each clip and each text, prompted by the clip where the model prompts:
+// The embeddings of texts, without gradients.
+Value encode_for_scores(Context& ctx, ContrastiveModel& model, const TemplatedTexts& texts);
+
+// Similarity / temperature of each clip and each encoded text, prompted by the clip where the model prompts:
 // [clips, texts].
-std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, const TemplatedTexts& texts,
+std::vector<float> similarity_scores(Context& ctx, ContrastiveModel& model, const Value& texts,
                                      const ClipViews& views, std::span<const std::int64_t> clips);
 
 // The clips' embeddings: [clips, D], dense.

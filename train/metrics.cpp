@@ -118,6 +118,7 @@ Classification classify(std::span<const float> scores, std::span<const std::int3
     right += a.rank == 0 ? 1 : 0;
     among_first += a.rank < kTop ? 1 : 0;
     ++c.confusion[static_cast<std::size_t>(target)][a.predicted];
+    c.predicted.push_back(static_cast<std::int32_t>(a.predicted));
   }
   c.top1 = percent(right, c.n);
   c.top5 = percent(among_first, c.n);

@@ -25,6 +25,7 @@ struct Classification {
   double top1_low = 0, top1_high = 0;  // Wilson score interval of top1, 95 %
   std::vector<std::string> labels;
   std::vector<std::vector<std::int64_t>> confusion;  // [true][predicted]
+  std::vector<std::int32_t> predicted;               // the class of each sample
   std::vector<ClassFigures> classes;
   // Always answering by frequency among the samples themselves: the most it can reach without looking.
   std::string constant_label;

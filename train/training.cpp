@@ -22,7 +22,8 @@ namespace mg {
 
 namespace {
 
-// The classes of the train split, which those of every other split must be among.
+// The classes of the train split, which those of val must be among: its figures choose the best checkpoint.
+// Other splits may have more, for eval --labels.
 std::vector<GestureClass> trained_classes(const GestureData& data, const std::vector<Clip>& train) {
   if (train.empty()) {
     throw Error(ExitCode::data, "{}: no clip is in the split 'train'", data.manifest().path.string());
@@ -32,7 +33,9 @@ std::vector<GestureClass> trained_classes(const GestureData& data, const std::ve
     throw Error(ExitCode::data, "{}: the split 'train' has one label only, '{}': expected two at least",
                 data.manifest().path.string(), classes.front().label);
   }
-  class_numbers(data.manifest(), classes);
+  require_known_labels(data.manifest(), clips_of_split(data.manifest(), "val"), classes,
+                       "the split 'train' has",
+                       ": every label of the split 'val' must be trained, those of other splits need not");
   return classes;
 }
 
@@ -203,7 +206,7 @@ class Training {
   }
 
   void save_result(const Evaluation& result) {
-    save_evaluation(run_, result);
+    save_evaluation(run_.results(), result);
     std::printf("%s", to_text(result).c_str());
     std::fflush(stdout);
   }

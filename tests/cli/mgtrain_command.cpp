@@ -57,6 +57,25 @@ const DataSet& synthetic_data() {
   return data;
 }
 
+std::vector<std::string> train_arguments(const fs::path& run, std::vector<std::string> more) {
+  const DataSet& data = synthetic_data();
+  std::vector<std::string> all{"train",     "--preset",    "nano",  "--manifest", data.manifest,
+                               "--emotion", data.emotions, "--run", run};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+const fs::path& whole_run() {
+  static fs::path run;
+  if (run.empty()) {
+    const fs::path path = synthetic_data().folder / "whole";
+    const Output trained = mgtrain(train_arguments(path));
+    if (trained.code != 0) throw std::runtime_error("mgtrain train failed: " + trained.err);
+    run = path;
+  }
+  return run;
+}
+
 std::string final_weights(const fs::path& run) {
   std::map<std::string, std::string> files;
   for (const char* stage : {"contrastive", "classifier", "emotion"}) {

@@ -24,6 +24,12 @@ struct DataSet {
 // 96 synthetic clips, made once.
 const DataSet& synthetic_data();
 
+// `train --preset nano` on it, all stages, and what else is given.
+std::vector<std::string> train_arguments(const std::filesystem::path& run,
+                                         std::vector<std::string> more = {});
+// A run of these arguments that nothing interrupted, made once.
+const std::filesystem::path& whole_run();
+
 // The contents of every file of a run's last and best checkpoints, by name, for comparisons.
 std::string final_weights(const std::filesystem::path& run);
 

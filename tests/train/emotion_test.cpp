@@ -97,8 +97,11 @@ TEST_CASE("classes are the sorted labels, and an unknown one is named with its l
   CHECK(captions_of(classes)[0] == "a person who nods");
   CHECK(class_numbers(manifest, classes) == std::vector<std::int32_t>{1, 0, 1});
   manifest.clips[1].label = "nodd";
-  CHECK_THROWS_WITH_AS(class_numbers(manifest, classes), doctest::Contains("m.csv:7: label 'nodd'"), Error);
-  CHECK_THROWS_WITH_AS(class_numbers(manifest, classes), doctest::Contains("nearest is 'nod'"), Error);
+  CHECK(class_numbers(manifest, classes) == std::vector<std::int32_t>{1, 0, -1});
+  CHECK_NOTHROW(require_known_labels(manifest, {0, 2}, classes, "the model knows", ""));
+  CHECK_THROWS_WITH_AS(
+      require_known_labels(manifest, {0, 1}, classes, "the model knows", "; do this"),
+      "m.csv:7: label 'nodd' is none of the 2 that the model knows; the nearest is 'nod'; do this", Error);
 }
 
 }  // namespace mg

@@ -59,7 +59,9 @@ struct DemoCommand {
     const Evaluation classifier = evaluate_gestures(ctx, model, data, "test", GestureMode::classifier, false);
     const Evaluation shuffled = evaluate_gestures(ctx, model, data, "test", GestureMode::classifier, true);
     const Evaluation emotion = evaluate_emotions(ctx, run, model, data, train.emotions, "test", synth.truth);
-    for (const Evaluation& result : {similarity, classifier, shuffled, emotion}) save_evaluation(run, result);
+    for (const Evaluation& result : {similarity, classifier, shuffled, emotion}) {
+      save_evaluation(run.results(), result);
+    }
     const auto row = [](const char* name, const Classification& c, const std::string& note) {
       std::printf("  %-38s %5lld  %6.1f %%  %6.1f %%  %s\n", name, static_cast<long long>(c.n), c.top1,
                   c.constant_top1, note.c_str());

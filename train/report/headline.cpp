@@ -171,6 +171,7 @@ void add_facts(Markup& page, const RunData& run) {
 
 std::string mode_title(const std::string& mode) {
   if (mode == "similarity") return "Gestures by similarity to their captions";
+  if (mode == "zero-shot") return "Gestures that training lacked, by similarity";
   if (mode == "classifier") return "Gestures by classifier";
   if (mode == "emotion") return "Emotion";
   return mode;

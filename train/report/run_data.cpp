@@ -115,7 +115,7 @@ std::ptrdiff_t place_in(const std::array<std::string_view, n>& order, std::strin
   return std::find(order.begin(), order.end(), name) - order.begin();
 }
 constexpr std::array<std::string_view, 3> kStages{"contrastive", "classifier", "emotion"};
-constexpr std::array<std::string_view, 3> kModes{"similarity", "classifier", "emotion"};
+constexpr std::array<std::string_view, 4> kModes{"similarity", "zero-shot", "classifier", "emotion"};
 
 std::vector<StageCurves> read_metrics(const fs::path& path) {
   const std::string text = read_whole_file(path, ExitCode::data);
