@@ -115,13 +115,13 @@ void read_range(const RowReader& row, Clip& clip) {
   }
 }
 
-Clip read_clip(const RowReader& row, std::int64_t line, const fs::path& folder) {
+Clip read_clip(const RowReader& row, std::int64_t line, const fs::path& folder, Labels labels) {
   Clip clip;
   clip.line = line;
   clip.name = row.required("clip");
   clip.path = find_clip(folder, row.raw("clip"));
   read_range(row, clip);
-  clip.label = row.category("label");
+  if (labels == Labels::needed || !row.raw("label").empty()) clip.label = row.category("label");
   clip.caption = row.optional("caption");
   if (clip.caption.empty()) clip.caption = clip.label;
   clip.subject = row.optional("subject");
@@ -139,8 +139,9 @@ std::string range_text(const Clip& clip) {
   return "all";
 }
 
-Manifest read_manifest(const fs::path& path) {
-  const CsvTable table = read_csv(path, {"clip", "label"});
+Manifest read_manifest(const fs::path& path, Labels need) {
+  const CsvTable table =
+      need == Labels::needed ? read_csv(path, {"clip", "label"}) : read_csv(path, {"clip"});
   Manifest manifest{path, {}, table.column("video") >= 0, table.notes};
   note_misspelled_columns(
       table, {"start_frame", "end_frame", "start", "end", "caption", "subject", "split", "video"},
@@ -151,12 +152,14 @@ Manifest read_manifest(const fs::path& path) {
   SplitNames splits(path);
   for (const CsvRow& csv_row : table.rows) {
     const RowReader row(table, csv_row);
-    Clip clip = read_clip(row, csv_row.line, path.parent_path());
+    Clip clip = read_clip(row, csv_row.line, path.parent_path(), need);
     const auto [twin, is_new] = seen.emplace(std::pair(clip.path.string(), range_text(clip)), clip.line);
     if (!is_new)
       row.fail("the clip {} ({}) is in line {} already", clip.name, range_text(clip), twin->second);
-    labels.require(clip.label, clip.line, "label", path.string(), ExitCode::data);
-    note_missing_words(path, "a label", clip.label, clip.line, noted, manifest.notes);
+    if (!clip.label.empty()) {
+      labels.require(clip.label, clip.line, "label", path.string(), ExitCode::data);
+      note_missing_words(path, "a label", clip.label, clip.line, noted, manifest.notes);
+    }
     if (const auto other = subjects.add(clip.subject, clip.line)) {
       manifest.notes.push_back(fmt::format("{}:{}: the subject '{}' differs from '{}' in line {} {}",
                                            path.string(), clip.line, clip.subject, other->name, other->line,

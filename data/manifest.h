@@ -45,7 +45,9 @@ struct Manifest {
 // Every fault is an Error(ExitCode::data) with file and line: a missing column (with the nearest name that is
 // there), an empty clip or label, a number that is none, an end before its start, only half a range, both
 // kinds of range, the same clip and range twice, two labels or splits that look alike, no clips at all.
-Manifest read_manifest(const std::filesystem::path& path);
+// Where labels are not needed, neither the column nor its fields are: a label may then be "".
+enum class Labels { needed, optional };
+Manifest read_manifest(const std::filesystem::path& path, Labels labels = Labels::needed);
 
 // The split that a name means: train, val or test for these in any case and for training, validation, valid,
 // dev, development and testing; any other name in normal_name() form.

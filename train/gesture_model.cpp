@@ -25,6 +25,7 @@ void GestureModel::load_contrastive(WhichCheckpoint which) {
   load_tensors(named_tensors(*contrastive_), trained.model, run_.path().string() + ": contrastive");
   contrastive_checkpoint_ = checkpoint_json(trained, which);
   loaded_ = which;
+  texts_.clear();
 }
 
 const std::vector<GestureClass>& GestureModel::classes() {
@@ -69,10 +70,14 @@ std::vector<float> GestureModel::scores(GestureMode mode, const ClipViews& views
 std::vector<float> GestureModel::similarity(const std::vector<std::string>& texts, const ClipViews& views,
                                             std::span<const std::int64_t> clips) {
   load(GestureMode::similarity);
-  const TemplatedTexts templated =
-      encode_templated(tokenizer_, text_templates(config_), texts,
-                       static_cast<std::size_t>(config_.integer("text.max_length")));
-  return similarity_scores(ctx_, *contrastive_, templated, views, clips);
+  if (texts != texts_) {
+    encoded_ =
+        encode_for_scores(ctx_, *contrastive_,
+                          encode_templated(tokenizer_, text_templates(config_), texts,
+                                           static_cast<std::size_t>(config_.integer("text.max_length"))));
+    texts_ = texts;
+  }
+  return similarity_scores(ctx_, *contrastive_, *encoded_, views, clips);
 }
 
 std::vector<std::int32_t> best_classes(const std::vector<float>& scores, std::size_t classes) {

@@ -51,6 +51,8 @@ class GestureModel {
   WhichCheckpoint which_, loaded_ = WhichCheckpoint::last;  // loaded_: what contrastive_ holds
   Config config_;
   std::vector<GestureClass> classes_;
+  std::vector<std::string> texts_;  // those encoded last, for clips that come group by group
+  std::optional<Value> encoded_;
   WordPiece tokenizer_;
   std::unique_ptr<ContrastiveModel> contrastive_;
   std::unique_ptr<Classifier> classifier_;
