@@ -1,16 +1,20 @@
 #include "train/training.h"
 
+#include <errno.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <set>
 
 #include "engine/file.h"
+#include "train/data_summary.h"
 #include "train/encoder_weights.h"
 #include "train/evaluation.h"
 #include "train/kept_list.h"
 #include "train/machine.h"
 #include "train/memory_plan.h"
+#include "train/printable.h"
 #include "train/report/report.h"
 #include "train/settings.h"
 #include "train/stages/classifier_stage.h"
@@ -73,6 +77,27 @@ class Training {
       if (folder.empty() || !std::filesystem::exists(folder)) continue;
       run_.keep_weights(key.certificate, EncoderWeights(folder, key.encoder));
     }
+  }
+
+  // For people, before the first step.
+  std::string summary(const std::vector<std::string>& stages) const {
+    std::string names, weights;
+    for (const std::string& stage : stages) {
+      names += fmt::format("{}{}: {} epochs, batch {}", names.empty() ? "" : "\n          ", stage,
+                           config_.integer(stage + ".epochs"), config_.integer(stage + ".batch"));
+    }
+    for (const WeightsKey& key : {kVideoWeights, kTextWeights}) {
+      if (config_.text(key.place).empty()) continue;
+      weights += fmt::format("{}{} {}", weights.empty() ? "" : ", ", key.option, config_.text(key.place));
+    }
+    if (start_) weights = "those of another run (--from)";
+    return fmt::format("{}\n", data_summary(data_.manifest(), data_.frames().bad_clips())) +
+           key_lines({{"run", run_.path().string() + (options_.resume ? " (--resume)" : "")},
+                      {"start", options_.origin.empty() ? "as the run says" : options_.origin},
+                      {"stages", names},
+                      {"weights", weights.empty() ? "random" : weights},
+                      {"device", device_text(ctx_)}}) +
+           "\n";
   }
 
   bool has_val() const { return !clips_of_split(data_.manifest(), "val").empty(); }
@@ -243,11 +268,56 @@ void train_run(const TrainOptions& options, const Config& config, const EarlierR
     check_emotions(read_emotions(options.emotions), read_manifest(options.data.manifest));
   }
   Training training(options, config, earlier);
-  const bool all = options.stage == "all";
-  if (all || options.stage == "contrastive") training.contrastive();
-  if (all || options.stage == "classifier") training.classifier();
-  if (options.stage == "emotion" || (all && !options.emotions.empty())) training.emotion();
+  std::vector<std::string> stages{options.stage};
+  if (options.stage == "all") {
+    stages = {"contrastive", "classifier"};
+    if (!options.emotions.empty()) stages.emplace_back("emotion");
+  }
+  std::printf("%s", training.summary(stages).c_str());
+  std::fflush(stdout);
+  for (const std::string& stage : stages) {
+    if (stage == "contrastive") training.contrastive();
+    if (stage == "classifier") training.classifier();
+    if (stage == "emotion") training.emotion();
+  }
   write_report(options.run);
+}
+
+std::string next_steps(const TrainOptions& options) {
+  const RunDirectory run(options.run);
+  const Manifest manifest = read_manifest(options.data.manifest);
+  std::string text = fmt::format("the run is in {}; its report: {}\n", printable(options.run.string()),
+                                 printable(run.file("report.html").string()));
+  for (const char* stage : {"contrastive", "classifier", "emotion"}) {
+    const std::filesystem::path file = result_file(run, stage, "val");
+    if (!std::filesystem::exists(file)) continue;
+    const auto figures = nlohmann::json::parse(read_whole_file(file, ExitCode::failure));
+    text += fmt::format("  {:<12} val: top-1 {:.1f} %, by frequency alone {:.1f} %\n", stage,
+                        figures.at("top1").get<double>(), figures.at("constant").at("top1").get<double>());
+  }
+  text += "next:\n";
+  const std::string program = program_invocation_name;
+  const auto add = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), program);
+    text += "  " + shell_line(words) + "\n";
+  };
+  std::vector<std::string> eval{"eval", "--run", options.run.string(), "--manifest",
+                                options.data.manifest.string()};
+  if (!options.data.cache.empty()) eval.insert(eval.end(), {"--cache", options.data.cache.string()});
+  if (options.data.on_bad == OnBad::skip) eval.insert(eval.end(), {"--on-bad", "skip"});
+  const std::vector<std::int64_t> test = clips_of_split(manifest, "test");
+  if (!test.empty()) {
+    eval.insert(eval.end(), {"--split", "test"});
+    add(eval);
+    if (!options.emotions.empty() && is_finished(run, "emotion")) {
+      eval.insert(eval.end(), {"--mode", "emotion", "--emotion", options.emotions.string()});
+      add(eval);
+    }
+  }
+  const auto example = static_cast<std::size_t>(test.empty() ? 0 : test.front());
+  add({"predict", "--run", options.run.string(), manifest.clips[example].path.string()});
+  add({"report", "--run", options.run.string()});
+  return text;
 }
 
 }  // namespace mg

@@ -57,7 +57,7 @@ const DataSet& synthetic_data() {
   return data;
 }
 
-std::vector<std::string> train_arguments(const fs::path& run, std::vector<std::string> more) {
+std::vector<std::string> all_stages(const fs::path& run, std::vector<std::string> more) {
   const DataSet& data = synthetic_data();
   std::vector<std::string> all{"train",     "--preset",    "nano",  "--manifest", data.manifest,
                                "--emotion", data.emotions, "--run", run};
@@ -69,7 +69,7 @@ const fs::path& whole_run() {
   static fs::path run;
   if (run.empty()) {
     const fs::path path = synthetic_data().folder / "whole";
-    const Output trained = mgtrain(train_arguments(path));
+    const Output trained = mgtrain(all_stages(path));
     if (trained.code != 0) throw std::runtime_error("mgtrain train failed: " + trained.err);
     run = path;
   }

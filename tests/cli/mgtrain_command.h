@@ -25,8 +25,7 @@ struct DataSet {
 const DataSet& synthetic_data();
 
 // `train --preset nano` on it, all stages, and what else is given.
-std::vector<std::string> train_arguments(const std::filesystem::path& run,
-                                         std::vector<std::string> more = {});
+std::vector<std::string> all_stages(const std::filesystem::path& run, std::vector<std::string> more = {});
 // A run of these arguments that nothing interrupted, made once.
 const std::filesystem::path& whole_run();
 

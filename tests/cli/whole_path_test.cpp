@@ -35,10 +35,10 @@ TEST_CASE("training writes its stages, figures and record") {
   CHECK(fs::exists(run / "config.toml"));
   CHECK(fs::exists(run / "environment.json"));
   CHECK(final_weights(run).size() > 10000);
-  const Output again = mgtrain(train_arguments(run));
+  const Output again = mgtrain(all_stages(run));
   CHECK(again.code == 2);
   CHECK(again.err.find("--resume") != std::string::npos);
-  const Output resumed = mgtrain(train_arguments(run, {"--resume"}));
+  const Output resumed = mgtrain(all_stages(run, {"--resume"}));
   CHECK(resumed.code == 0);
   CHECK(resumed.err.find("emotion: trained already") != std::string::npos);
 }
@@ -129,7 +129,7 @@ TEST_CASE("a run that is killed again and again ends with the weights of one tha
   const fs::path whole = synthetic_data().folder / "not_killed", run = synthetic_data().folder / "killed";
   using Clock = std::chrono::steady_clock;
   const Clock::time_point begin = Clock::now();
-  REQUIRE(mgtrain(train_arguments(whole, longer)).code == 0);
+  REQUIRE(mgtrain(all_stages(whole, longer)).code == 0);
   const auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
   // Spread over the whole run, all three stages, at places that differ from kill to kill.
   int done = 0;
@@ -137,11 +137,11 @@ TEST_CASE("a run that is killed again and again ends with the weights of one tha
     const auto end =
         Clock::now() + std::chrono::milliseconds(duration / (kills + 1) * (70 + k * 37 % 60) / 100 + 100);
     const auto due = [&] { return Clock::now() >= end; };
-    done += mgtrain_signalled(train_arguments(run, longer), due, SIGKILL).code == 128 + SIGKILL;
+    done += mgtrain_signalled(all_stages(run, longer), due, SIGKILL).code == 128 + SIGKILL;
   }
   MESSAGE("killed " << done << " times");
   CHECK(done == kills);
-  const Output ended = mgtrain(train_arguments(run, longer));
+  const Output ended = mgtrain(all_stages(run, longer));
   CHECK_MESSAGE(ended.code == 0, ended.err);
   CHECK(final_weights(run) == final_weights(whole));
 }
@@ -159,11 +159,11 @@ TEST_CASE("the authors' choices train, resume to the bit, and give one result fo
     authors.insert(authors.end(), {"--set", choice});
   }
   const fs::path whole = data.folder / "authors", cut = data.folder / "authors_cut";
-  const Output trained = mgtrain(train_arguments(whole, authors));
+  const Output trained = mgtrain(all_stages(whole, authors));
   REQUIRE_MESSAGE(trained.code == 0, trained.err);
   const auto begun = [&] { return fs::exists(cut / "ckpt/contrastive/step_6"); };
-  CHECK(mgtrain_signalled(train_arguments(cut, authors), begun, SIGKILL).code == 128 + SIGKILL);
-  REQUIRE(mgtrain(train_arguments(cut, authors)).code == 0);
+  CHECK(mgtrain_signalled(all_stages(cut, authors), begun, SIGKILL).code == 128 + SIGKILL);
+  REQUIRE(mgtrain(all_stages(cut, authors)).code == 0);
   CHECK(final_weights(cut) == final_weights(whole));
   for (const char* result : {"contrastive-val.json", "classifier-val.json", "emotion-val.json"}) {
     CAPTURE(result);
@@ -172,7 +172,7 @@ TEST_CASE("the authors' choices train, resume to the bit, and give one result fo
   // Figures that are made again later, by a process that trains nothing, come from the same random frames.
   fs::remove(cut / "results/contrastive-val.json");
   fs::remove(cut / "results/classifier-val.json");
-  REQUIRE(mgtrain(train_arguments(cut, authors)).code == 0);
+  REQUIRE(mgtrain(all_stages(cut, authors)).code == 0);
   for (const char* result : {"contrastive-val.json", "classifier-val.json"}) {
     CAPTURE(result);
     CHECK(read_json(cut / "results" / result) == read_json(whole / "results" / result));
@@ -233,7 +233,7 @@ TEST_CASE("a classifier that cannot be used is said, never replaced by similarit
 
 TEST_CASE("the number of threads changes no bit") {
   const fs::path run = synthetic_data().folder / "one_thread";
-  const Output trained = mgtrain(train_arguments(run, {"--threads", "1"}));
+  const Output trained = mgtrain(all_stages(run, {"--threads", "1"}));
   CHECK_MESSAGE(trained.code == 0, trained.err);
   CHECK(final_weights(run) == final_weights(whole_run()));
 }
@@ -245,7 +245,7 @@ TEST_CASE("SIGTERM ends a run after its step, saved, and it goes on from there")
   // Once it has saved by itself, it trains.
   const fs::path checkpoints = run / "ckpt/contrastive";
   const Output stopped = mgtrain_signalled(
-      train_arguments(run, endless), [&] { return fs::exists(checkpoints); }, SIGTERM);
+      all_stages(run, endless), [&] { return fs::exists(checkpoints); }, SIGTERM);
   CHECK(stopped.code == 143);
   CHECK(stopped.err.find("add --resume to continue") != std::string::npos);
   const auto newest = [&] {  // step; by names alone, since folders come and go meanwhile
@@ -259,7 +259,7 @@ TEST_CASE("SIGTERM ends a run after its step, saved, and it goes on from there")
   };
   const auto before = newest();
   const Output again = mgtrain_signalled(
-      train_arguments(run, endless), [&] { return newest() != before; }, SIGINT);
+      all_stages(run, endless), [&] { return newest() != before; }, SIGINT);
   CHECK(again.code == 130);
   CHECK(again.err.find("contrastive: continuing at step") != std::string::npos);
 }

@@ -1,5 +1,6 @@
 // mgtrain train
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <memory>
 
 #include "train/commands/commands.h"
@@ -31,7 +32,14 @@ struct TrainCommand {
       earlier->check_fits(all);
       all.set("from=" + earlier->identity());
     }
-    train_run(train, all, earlier.get());
+    TrainOptions options = train;
+    options.origin = before    ? "as the run was begun"
+                     : earlier ? "the configuration of --from " + from.string()
+                               : "preset " + config.preset;
+    if (!config.file.empty()) options.origin += ", --config " + config.file;
+    for (const std::string& assignment : config.assignments) options.origin += ", " + assignment;
+    train_run(options, all, earlier.get());
+    std::printf("%s", next_steps(options).c_str());
   }
 };
 
