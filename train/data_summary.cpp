@@ -125,7 +125,7 @@ class Summary {
     std::size_t shown = 0;
     for (const auto& [reason, count] : reasons) {
       if (++shown > kNamed) return text + fmt::format("  and {} more reasons\n", reasons.size() - kNamed);
-      text += wrapped(fmt::format("  {}: {}", count, printable(reason)));
+      text += wrapped(fmt::format("- {}: {}", count, printable(reason)));
     }
     return text;
   }

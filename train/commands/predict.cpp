@@ -132,7 +132,7 @@ struct PredictCommand {
 
   void predict() const {
     if (videos.empty() == manifest.empty())
-      throw Error(ExitCode::usage, "expected videos or --manifest M.csv, and not both");
+      throw Error(ExitCode::usage, "predict needs VIDEO or --manifest M.csv, and not both");
     const std::vector<std::string> texts =
         labels.empty() ? std::vector<std::string>() : read_label_list(labels);
     const std::vector<Clip> clips = clips_to_predict();
