@@ -44,7 +44,7 @@ GestureData::GestureData(const DataOptions& options, const Config& config)
   CacheBuild build{.manifest = options.manifest,
                    .clips = manifest_.clips,
                    .spec = decode_spec(config),
-                   .on_bad = options.on_bad,
+                   .on_bad = OnBad::skip,  // so that all bad clips are known, and the good ones kept
                    .threads = CpuStream(config.small("threads")).threads(),
                    .progress = progress_callback("decoding", "clips"),
                    .report = print_line,
@@ -58,10 +58,24 @@ GestureData::GestureData(const DataOptions& options, const Config& config)
     throw Error(e.code(), "{} (the frame cache; --cache FILE puts it elsewhere)", e.what());
   }
   build.progress = {};  // ends its line
+  if (options.on_bad == OnBad::stop) stop_at_bad_clips();
   for (const BadClip& bad : frames_->bad_clips()) {
     std::fprintf(stderr, "%s:%lld: %s: left out: %s\n", options.manifest.c_str(),
                  static_cast<long long>(bad.line), bad.name.c_str(), bad.reason.c_str());
   }
+}
+
+void GestureData::stop_at_bad_clips() const {
+  const std::vector<BadClip>& bad = frames_->bad_clips();
+  if (bad.empty()) return;
+  std::string list;
+  for (const BadClip& clip : bad) {
+    list += fmt::format("\n  {}:{}: {}", manifest_.path.string(), clip.line, clip.reason);
+  }
+  throw Error(ExitCode::data,
+              "{} of {} clips cannot be decoded:{}\nTake them out of the manifest, or leave them out with "
+              "--on-bad skip. What was decoded is kept in the frame cache.",
+              bad.size(), manifest_.clips.size(), list);
 }
 
 std::vector<std::int64_t> GestureData::readable_of_split(const std::string& split) const {

@@ -37,6 +37,8 @@ class GestureData {
   std::vector<std::int64_t> readable_of_split(const std::string& split) const;
 
  private:
+  void stop_at_bad_clips() const;  // an Error(ExitCode::data) that lists them all
+
   Manifest manifest_;
   std::unique_ptr<FrameCache> frames_;
 };

@@ -143,6 +143,23 @@ TEST_CASE("bad clips can be skipped, and are named") {
   CHECK(read_whole_file(folder / "eval.json", ExitCode::failure).find("\"n\": 2") != std::string::npos);
 }
 
+TEST_CASE("all bad clips are listed at once, and what was decoded is kept") {
+  const TemporaryFolder folder;
+  const fs::path video = fs::directory_iterator(synthetic_data().folder / "synth/videos")->path();
+  write_whole_file(folder / "text.mp4", "this is not a video\n");
+  write_whole_file(folder / "m.csv", "clip,label\n" + video.string() + ",wave\ntext.mp4,nod\nnone.mp4,nod\n");
+  const std::vector<std::string> cache{"cache", "--preset", "nano", "--manifest", folder / "m.csv"};
+  for (int time = 0; time < 2; ++time) {  // the second time from the cache
+    check_error(mgtrain(cache), 4,
+                {"2 of 3 clips", "m.csv:3: ", "text.mp4", "m.csv:4: ", "none.mp4", "--on-bad skip"});
+  }
+  std::vector<std::string> skip = cache;
+  skip.insert(skip.end(), {"--on-bad", "skip"});
+  const Output kept = mgtrain(skip);
+  CHECK(kept.code == 0);
+  CHECK(kept.out.find("nothing to do") != std::string::npos);
+}
+
 TEST_CASE("a foreign cache is refused and left alone") {
   const TemporaryFolder folder;
   write_whole_file(folder / "cache.h5", "somebody's notes\n");
