@@ -108,6 +108,9 @@ TEST_CASE("a run that cannot be written is measured all the same") {
   CHECK(kept.err.find("not kept") == std::string::npos);
   CHECK(read_json(folder / "new/results/classifier-test.json") == read_json(folder / "e.json"));
   CHECK(fs::exists(folder / "new/results/classifier-test.csv"));
+  const Output report = mgtrain({"report", "--run", run, "--out", folder / "report.html"});
+  CHECK_MESSAGE(report.code == 0, report.err);
+  CHECK(fs::exists(folder / "report.html"));
   elsewhere.back() = (folder / "e.json/results").string();
   CHECK(mgtrain(elsewhere).code == 1);
   std::vector<std::string> folder_as_file = eval;

@@ -11,14 +11,21 @@
 namespace mg {
 
 void add_report_command(CLI::App& app, Action& action) {
+  struct ReportCommand {
+    std::filesystem::path run, out;
+  };
   CLI::App* command = app.add_subcommand("report", "Write report.html into a run's folder");
-  auto run = std::make_shared<std::filesystem::path>();
-  command->add_option("--run", *run, "the run's folder")->required();
+  auto options = std::make_shared<ReportCommand>();
+  command->add_option("--run", options->run, "the run's folder")->required();
+  command->add_option("--out", options->out, "the file to write in place of the run's report.html");
   command->footer(
       "One file, no network: curves, confusion, classes, emotion, configuration.\n"
-      "Example: mgtrain report --run runs/first");
-  command->callback([run, &action] {
-    action = [run] { std::printf("%s\n", write_report(RunDirectory(*run).path()).c_str()); };
+      "Example: mgtrain report --run runs/first\n"
+      "         mgtrain report --run /mnt/runs/first --out first.html      (a run that cannot be written)");
+  command->callback([options, &action] {
+    action = [options] {
+      std::printf("%s\n", write_report(RunDirectory(options->run).path(), false, options->out).c_str());
+    };
   });
 }
 

@@ -64,9 +64,10 @@ std::string page_of(const RunData& run, bool going_on) {
 
 }  // namespace
 
-std::filesystem::path write_report(const std::filesystem::path& run, bool going_on) {
+std::filesystem::path write_report(const std::filesystem::path& run, bool going_on,
+                                   const std::filesystem::path& out) {
   const std::string page = page_of(read_run_data(run), going_on);
-  std::filesystem::path path = run / "report.html";
+  std::filesystem::path path = out.empty() ? run / "report.html" : out;
   FileWriter file(path);
   file.write(page);
   file.commit();
