@@ -200,8 +200,7 @@ struct PredictCommand {
       Progress progress("predicting", total, "clips");
       try {
         score_videos(ctx, config, clips, score, [&](const ScoredClip& scored) {
-          refuse_unusable_scores(scored.scores, names.size(),
-                                 [&](std::size_t) { return scored.clip.name; });
+          refuse_unusable_scores(scored.scores, names.size(), [&](std::size_t) { return scored.clip.name; });
           writer.add(scored);
           if (!scored.fault.empty()) {
             ++lost;
