@@ -83,8 +83,9 @@ class Training {
   std::string summary(const std::vector<std::string>& stages) const {
     std::string names, weights;
     for (const std::string& stage : stages) {
-      names += fmt::format("{}{}: {} epochs, batch {}", names.empty() ? "" : "\n          ", stage,
-                           config_.integer(stage + ".epochs"), config_.integer(stage + ".batch"));
+      const std::int64_t epochs = config_.integer(stage + ".epochs");
+      names += fmt::format("{}{}: {} {}, batch {}", names.empty() ? "" : "\n          ", stage, epochs,
+                           epochs == 1 ? "epoch" : "epochs", config_.integer(stage + ".batch"));
     }
     for (const WeightsKey& key : {kVideoWeights, kTextWeights}) {
       if (config_.text(key.place).empty()) continue;

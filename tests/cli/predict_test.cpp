@@ -1,7 +1,9 @@
 // predict on lists: what cannot be read does not lose the rest, and files of any length are whole.
 #include <doctest/doctest.h>
 
-#include <fstream>
+#include <fmt/core.h>
+#include <signal.h>
+
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -87,6 +89,23 @@ TEST_CASE("a manifest is predicted as evaluation does, in groups, and needs no l
   std::vector<std::string> both = predict;
   both.insert(both.end(), {"--manifest", folder / "m.csv", video});
   CHECK(mgtrain(both).code == 2);
+}
+
+TEST_CASE("what is predicted when a long list is stopped is kept under another name") {
+  const TemporaryFolder folder;
+  const fs::path video = fs::directory_iterator(synthetic_data().folder / "synth/videos")->path();
+  std::string list = "clip,start_frame,end_frame\n";
+  for (int i = 0; i < 20000; ++i) list += fmt::format("{},{},{}\n", video.string(), i % 30, 30 + i / 30);
+  write_whole_file(folder / "m.csv", list);
+  const fs::path aside = folder / "p.jsonl.partial.tmp";
+  const Output stopped = mgtrain_signalled(
+      {"predict", "--run", whole_run(), "--manifest", folder / "m.csv", "--jsonl", folder / "p.jsonl"},
+      [&] { return fs::exists(aside) && fs::file_size(aside) > 10000; }, SIGINT);
+  CHECK(stopped.code == 130);
+  CHECK(stopped.err.find(" of 20000 clips; kept in ") != std::string::npos);
+  CHECK_FALSE(fs::exists(folder / "p.jsonl"));
+  CHECK_FALSE(fs::exists(aside));
+  CHECK(read_lines(folder / "p.jsonl.partial").size() >= 64);
 }
 
 }  // namespace mg::test

@@ -130,7 +130,6 @@ TEST_CASE("labels that training lacked are measured by their texts") {
     if (row.fields[label] == unseen) row.fields[split] = "new";
     text += csv_line(row.fields);
   }
-  std::string renamed = text;  // also labels that no other split has
   write_whole_file(manifest, text);
   const std::vector<std::string> eval{"eval",    "--run", whole_run(), "--manifest",     manifest.string(),
                                       "--split", "new",   "--json",    folder / "e.json"};
@@ -169,6 +168,13 @@ TEST_CASE("a split with labels of its own does not stop training, and its error 
   const Output trained = mgtrain({"train", "--preset", "nano", "--manifest", folder / "m.csv", "--run", run,
                                   "--stage", "contrastive", "--set", "contrastive.epochs=1"});
   REQUIRE_MESSAGE(trained.code == 0, trained.err);
+  for (const std::string part :
+       {"test: 1 label that train lacks: bow", "warning: 1 recording is in train and in test",
+        "start     preset nano, contrastive.epochs=1", "contrastive: 1 epoch,", " eval --run ",
+        " --split test\n", " predict --run ", " report --run "}) {
+    CAPTURE(part);
+    CHECK(trained.out.find(part) != std::string::npos);
+  }
   std::vector<std::string> eval{"eval", "--run", run, "--manifest", folder / "m.csv"};
   const Output refused = mgtrain(eval);
   CHECK(refused.code == 4);
