@@ -86,6 +86,17 @@ class Summary {
     }
   }
 
+  nlohmann::ordered_json counts() const {
+    nlohmann::ordered_json json = nlohmann::ordered_json::object();
+    for (const auto& [name, c] : splits_) {
+      json[name] = {{"clips", c.clips},
+                    {"classes", c.labels.size()},
+                    {"people", c.subjects.size()},
+                    {"recordings", c.recordings.size()}};
+    }
+    return json;
+  }
+
   std::string text() const { return table() + left_out() + classes() + shared_parts(); }
 
  private:
@@ -192,6 +203,10 @@ class Summary {
 
 std::string data_summary(const Manifest& manifest, const std::vector<BadClip>& bad) {
   return Summary(manifest, bad).text();
+}
+
+nlohmann::ordered_json data_counts(const Manifest& manifest, const std::vector<BadClip>& bad) {
+  return Summary(manifest, bad).counts();
 }
 
 std::string key_lines(const std::vector<std::pair<std::string, std::string>>& lines) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ namespace mg {
 // A table of clips, classes, people and recordings by split; below it what is left out and why, labels that
 // training lacks or has few clips of, and people and recordings that are in training and in a test as well.
 std::string data_summary(const Manifest& manifest, const std::vector<BadClip>& bad);
+
+// The table's numbers, for the run's data.json: {SPLIT: {"clips", "classes", "people", "recordings"}, ...}.
+nlohmann::ordered_json data_counts(const Manifest& manifest, const std::vector<BadClip>& bad);
 
 // Lines of "  name      value" from pairs, long values on lines of their own.
 std::string key_lines(const std::vector<std::pair<std::string, std::string>>& lines);

@@ -69,6 +69,8 @@ class Training {
       earlier->copy_to(run_.file("from"));
     if (!config.text("from").empty()) start_ = std::make_unique<StartingPoint>(run_);
     write_problems(run_.file("problems.json"), data_.frames().bad_clips());
+    write_whole_file(run_.file("data.json"),
+                     data_counts(data_.manifest(), data_.frames().bad_clips()).dump(2) + "\n");
     keep_list(run_.file("clips.csv"), clip_list(data_));
     run_.keep("classes.json", classes_text(classes_));
     run_.keep("vocab.txt", vocabulary_text());

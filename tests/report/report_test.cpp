@@ -175,6 +175,12 @@ TEST_CASE("report: results by split, what guessing gets in words, and whose figu
       page,
       "it always answers <span class=\"label\">\xE2\x80\x9Cnod\xE2\x80\x9D</span>, the most frequent one"));
   CHECK(has(page, "<dt>started</dt><dd>2026-03-01 14:05 UTC</dd>"));
+  run.write("data.json", R"({"test":{"clips":1200,"classes":3,"people":0,"recordings":7},)"
+                         R"("train":{"clips":5,"classes":3,"people":2,"recordings":4}})");
+  const std::string counted = run.report();
+  CHECK(has(counted,
+            "<dt>train</dt><dd>5 clips of 3 gestures, 2 people, 4 recordings</dd><dt>test</dt>"
+            "<dd>1,200 clips of 3 gestures, 7 recordings</dd>"));
   CHECK_FALSE(has(page, "training took"));  // the metrics of old runs have no seconds
   run.write("metrics.jsonl",
             R"({"kind":"train","stage":"classifier","step":1,"epoch":1,"loss":1,"seconds":3700.2})"
@@ -282,6 +288,8 @@ TEST_CASE("report: a damaged file is named, with its line") {
            {"environment.json", "[]", "environment.json: expected an object"},
            {"environment.json", "{\"a\": \"\xFF\"}", "environment.json:1: not JSON"},
            {"problems.json", "{}", "problems.json: expected an array"},
+           {"data.json", "[]", "data.json: expected an object"},
+           {"data.json", R"({"train":{"clips":-1}})", "data.json: train: clips: expected a whole number"},
            {"problems.json", R"([{"line":1,"clip":"a"}])", "problem 0: reason: expected a value"},
            {"results/x.json", "{}", "x.json: stage: expected a value"},
            {"results/x.json", "[1e999]", "x.json: not JSON"}}) {

@@ -32,6 +32,7 @@ struct DemoCommand {
     train.emotions = data.emotions;
     train.run = out / "run";
     train.resume = true;
+    train.origin = "preset " + config.preset;
     write_clip_gallery(out / "gestures.html", read_manifest(data.manifest), synth::kFps);
     std::printf("the clips, to watch in a browser: %s\n", (out / "gestures.html").c_str());
     std::printf("the report, from the first epoch on: %s\n", (train.run / "report.html").c_str());

@@ -149,6 +149,13 @@ std::string environment_text(const RunData& run, std::string_view key) {
   return "";
 }
 
+// "576 clips of 12 gestures, 24 people, 52 recordings"
+std::string size_text(const SplitSize& size) {
+  std::string text = fmt::format("{} clips of {} gestures", grouped(size.clips), grouped(size.classes));
+  if (size.people > 0) text += fmt::format(", {} people", grouped(size.people));
+  return text + fmt::format(", {} recordings", grouped(size.recordings));
+}
+
 // What a reader asks first: when, how long, on what.
 void add_facts(Markup& page, const RunData& run) {
   const auto facts = page.open("dl", {{"class", "facts"}});
@@ -159,6 +166,7 @@ void add_facts(Markup& page, const RunData& run) {
   };
   add("started", environment_text(run, "started"));
   add("training took", duration_of(run));
+  for (const SplitSize& size : run.data) add(size.split.empty() ? "no split" : size.split, size_text(size));
   for (const char* key : {"preset", "seed"}) {
     for (const ConfigEntry& entry : run.config) {
       if (entry.section.empty() && entry.key == key) add(key, entry.value);

@@ -79,6 +79,30 @@ std::vector<Problem> read_problems(const fs::path& path) {
   return problems;
 }
 
+// Names in the order in which they belong, unknown ones last.
+template <std::size_t n>
+std::ptrdiff_t place_in(const std::array<std::string_view, n>& order, std::string_view name) {
+  return std::find(order.begin(), order.end(), name) - order.begin();
+}
+constexpr std::array<std::string_view, 3> kSplits{"train", "val", "test"};
+constexpr std::array<std::string_view, 3> kStages{"contrastive", "classifier", "emotion"};
+constexpr std::array<std::string_view, 3> kModes{"similarity", "classifier", "emotion"};
+
+std::vector<SplitSize> read_data(const fs::path& path) {
+  const nlohmann::ordered_json json = read_json_file(path);
+  if (!json.is_object()) throw Error(ExitCode::data, "{}: expected an object", path.string());
+  std::vector<SplitSize> data;
+  for (const auto& [split, counts] : json.items()) {
+    const JsonReader reader(counts, fmt::format("{}: {}", path.string(), split));
+    data.push_back({split, reader.count("clips"), reader.count("classes"), reader.count("people"),
+                    reader.count("recordings")});
+  }
+  std::stable_sort(data.begin(), data.end(), [](const SplitSize& a, const SplitSize& b) {
+    return place_in(kSplits, a.split) < place_in(kSplits, b.split);
+  });
+  return data;
+}
+
 // The points of one stage by step: a resumed run repeats steps, and the later line counts.
 struct StepTable {
   std::map<std::int64_t, TrainPoint> train;
@@ -108,14 +132,6 @@ void read_metrics_line(const JsonReader& line, std::map<std::string, StepTable>&
                                             .loss = line.number_or_nan("loss")};
   }
 }
-
-// Names in the order in which they belong, unknown ones last.
-template <std::size_t n>
-std::ptrdiff_t place_in(const std::array<std::string_view, n>& order, std::string_view name) {
-  return std::find(order.begin(), order.end(), name) - order.begin();
-}
-constexpr std::array<std::string_view, 3> kStages{"contrastive", "classifier", "emotion"};
-constexpr std::array<std::string_view, 4> kModes{"similarity", "zero-shot", "classifier", "emotion"};
 
 std::vector<StageCurves> read_metrics(const fs::path& path) {
   const std::string text = read_whole_file(path, ExitCode::data);
@@ -228,6 +244,7 @@ RunData read_run_data(const fs::path& run) {
   data.has_problems = fs::exists(run / "problems.json");
   if (data.has_config) data.config = read_config(run / "config.toml");
   if (data.has_environment) data.environment = read_environment(run / "environment.json");
+  if (fs::exists(run / "data.json")) data.data = read_data(run / "data.json");
   if (data.has_metrics) data.stages = read_metrics(run / "metrics.jsonl");
   if (data.has_problems) data.problems = read_problems(run / "problems.json");
   data.results = read_results(run / "results");

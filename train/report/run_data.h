@@ -54,11 +54,17 @@ struct Result {
   Classification figures;
 };
 
+struct SplitSize {
+  std::string split;
+  std::int64_t clips = 0, classes = 0, people = 0, recordings = 0;
+};
+
 struct RunData {
   std::string name;  // of the folder; of the one around it too where that is a common one ("demo/run")
   bool has_config = false, has_environment = false, has_metrics = false, has_problems = false;
   std::vector<ConfigEntry> config;                               // in the file's order
   std::vector<std::pair<std::string, std::string>> environment;  // in the file's order
+  std::vector<SplitSize> data;                                   // by split: train, val, test, others
   std::vector<StageCurves> stages;  // contrastive, classifier, emotion, then others by name
   std::vector<Problem> problems;
   std::vector<Result> results;  // similarity, classifier, emotion, then others; each by file name
