@@ -12,6 +12,7 @@
 #include "engine/file.h"
 #include "engine/layers.h"
 #include "temporary_folder.h"
+#include "train/gesture_scores.h"
 #include "train/metrics_log.h"
 
 namespace mg {
@@ -33,6 +34,7 @@ class SmallStage : public Stage {
   Late<float> forward_backward(const StepPlan& plan) override {
     CHECK(std::find(prefetched.begin(), prefetched.end(), plan.step) != prefetched.end());
     seen.push_back(plan.samples);
+    if (plan.step == poison_at) fc_.parameters().front().parameter->value.f32()[1] = INFINITY;
     if (plan.step == fail_at) throw Error(ExitCode::failure, "killed");
     Tape tape;
     const Restore<Tape*> recording(ctx_.tape, &tape);
@@ -68,7 +70,7 @@ class SmallStage : public Stage {
   std::vector<std::vector<std::int64_t>> seen;
   std::vector<double> val_losses;  // of each epoch; empty: none is told
   std::vector<double> val_top1;    // of each epoch; empty: always 50
-  std::int64_t fail_at = -1;
+  std::int64_t fail_at = -1, poison_at = -1;
   bool explode = false;
 
  private:
@@ -332,6 +334,40 @@ TEST_CASE("gradients that stay not finite end the training") {
   CHECK_THROWS_WITH_AS(run_stage(stage, kOptions, run, ctx), doctest::Contains("were not finite"), Error);
   CHECK(stage.weights() == before);
   CHECK(stage.seen.size() == 10);
+}
+
+TEST_CASE("a model with numbers that are not finite is not saved, and the checkpoint before it stays") {
+  test::TemporaryFolder folder;
+  Context ctx{CpuStream(1)};
+  RunDirectory run(folder / "run", Config(), false);
+  SmallStage stage(ctx);
+  stage.poison_at = 5;
+  CHECK_THROWS_WITH_AS(run_stage(stage, kOptions, run, ctx),
+                       doctest::Contains("step 8 is not saved: the training diverged"), Error);
+  CHECK(std::filesystem::exists(run.checkpoints("small") / "step_4"));
+  CHECK_FALSE(std::filesystem::exists(run.checkpoints("small") / "step_8"));
+}
+
+TEST_CASE("a stage in which no step was finite is not done") {
+  test::TemporaryFolder folder;
+  Context ctx{CpuStream(1)};
+  RunDirectory run(folder / "run", Config(), false);
+  SmallStage stage(ctx);
+  stage.explode = true;
+  StageOptions few = kOptions;
+  few.batch = kSamples;
+  CHECK_THROWS_WITH_AS(run_stage(stage, few, run, ctx),
+                       doctest::Contains("not one of 6 steps had a finite loss"), Error);
+  CHECK_FALSE(is_finished(run, "small"));
+}
+
+TEST_CASE("scores that are not finite are no ranking: the sample is named") {
+  const auto name = [](std::size_t row) { return "clip " + std::to_string(row); };
+  CHECK_NOTHROW(refuse_unusable_scores(std::vector<float>{1, -2, 3, 0}, 2, name));
+  for (const float wrong : {NAN, INFINITY, -INFINITY}) {
+    CHECK_THROWS_WITH_AS(refuse_unusable_scores(std::vector<float>{1, -2, 3, wrong}, 2, name),
+                         doctest::Contains("clip 1: the model's scores are not finite"), Error);
+  }
 }
 
 TEST_CASE("a run's folder is not taken twice, and not continued with another configuration") {
