@@ -90,7 +90,7 @@ hid_t driver() {
     driver.name = "mg_image";
     driver.maxaddr = HADDR_MAX;
     driver.fc_degree = H5F_CLOSE_STRONG;
-    driver.fapl_size = sizeof(Image*);
+    driver.fapl_size = sizeof(void*);  // an Image*
     driver.open = open_image;
     driver.close = close_image;
     driver.alloc = allocate;

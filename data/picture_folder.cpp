@@ -215,6 +215,7 @@ std::vector<fs::path> picture_files(const fs::path& folder) {
   }
   check_gaps(folder, names);
   std::vector<fs::path> files;
+  files.reserve(names.size());
   for (const NumberedName& name : names) files.push_back(name.file);
   return files;
 }

@@ -54,7 +54,7 @@ std::string standard_split(const std::string& name) {
 }
 
 std::string SplitNames::read(const std::string& name, std::int64_t line) {
-  const std::string split = standard_split(name);
+  std::string split = standard_split(name);
   const std::string key = is_standard(split) ? split : appearance(split);
   Spelling& spelling = spellings_.try_emplace(key, Spelling{name, line, 0}).first->second;
   ++spelling.rows;

@@ -34,7 +34,7 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
 }
 
 std::string likely_name(const std::string& name, const std::vector<std::string>& candidates) {
-  const std::string nearest = nearest_name(name, candidates);
+  std::string nearest = nearest_name(name, candidates);
   const std::size_t length = std::max(name.size(), nearest.size());
   const std::size_t allowed =
       length <= 3 ? (nearest[0] == name[0] ? 1 : 0) : std::max<std::size_t>(2, length / 3);

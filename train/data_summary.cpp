@@ -21,7 +21,7 @@ struct SplitCounts {
 };
 
 std::string shortened(const std::string& name, std::size_t most) {
-  const std::string text = printable(name);
+  std::string text = printable(name);
   if (text.size() <= most) return text;
   std::size_t end = most - 3;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // whole characters

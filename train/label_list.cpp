@@ -108,7 +108,7 @@ char table_separator(const std::vector<Line>& lines) {
 
 // The label of a line: without the quotes that spreadsheets put around commas.
 std::string label_of(const std::string& line) {
-  const std::string text = normal_name(line);
+  std::string text = normal_name(line);
   if (text.size() < 2 || text.front() != '"' || text.back() != '"') return text;
   std::string inner;
   for (std::size_t i = 1; i + 1 < text.size(); ++i) {

@@ -1,8 +1,7 @@
 #include "train/training.h"
 
-#include <errno.h>
-
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <set>

@@ -100,6 +100,7 @@ Evaluation evaluate_zero_shot(Context& ctx, GestureModel& model, const GestureDa
   const std::string split = standard_split(split_name);
   const std::vector<std::int64_t> clips = require_split(data.manifest(), split);
   std::vector<Clip> of_split;
+  of_split.reserve(clips.size());
   for (std::int64_t i : clips) of_split.push_back(data.manifest().clips[static_cast<std::size_t>(i)]);
   const Candidates candidates = candidates_of(model.classes(), of_split, labels);
   if (candidates.chosen < 2) {

@@ -139,10 +139,10 @@ class Mapping {
   // their own.
   void leave_heads(const std::vector<std::string>& parts) {
     std::erase_if(map_.source_of, [&](const auto& item) {
-      const auto& [ours, theirs] = item;
-      if (std::any_of(parts.begin(), parts.end(), [&](const auto& part) { return ours.starts_with(part); }))
-        return false;
-      map_.dropped.push_back({theirs, "a layer that the network does not have, such as another classifier"});
+      const auto begins = [&](const std::string& part) { return item.first.starts_with(part); };
+      if (std::any_of(parts.begin(), parts.end(), begins)) return false;
+      map_.dropped.push_back(
+          {item.second, "a layer that the network does not have, such as another classifier"});
       return true;
     });
   }

@@ -36,7 +36,7 @@ class HelpFormat : public CLI::Formatter {
   }
   // Choices stand in the description where there is no room for them in the name.
   std::string make_option_opts(const CLI::Option* option) const override {
-    const std::string opts = Formatter::make_option_opts(option);
+    std::string opts = Formatter::make_option_opts(option);
     const auto choices = opts.find(":{");
     if (choices == std::string::npos || opts.size() + option->get_name().size() + 4 <= kColumns) return opts;
     const auto end = opts.find('}', choices);
@@ -74,17 +74,21 @@ class HelpFormat : public CLI::Formatter {
 
 std::string wrapped(const std::string& text, std::size_t width, const std::string& indent) {
   std::string all;
+  const auto add = [&](const std::string& line) {
+    if (!all.empty()) all.append("\n").append(indent);
+    all += line;
+  };
   for (const std::string& paragraph : lines_of(text)) {
     std::istringstream words(paragraph);
     std::string line;
     for (std::string word; words >> word;) {
       if (!line.empty() && line.size() + 1 + word.size() > width) {
-        all += (all.empty() ? "" : "\n" + indent) + line;
+        add(line);
         line.clear();
       }
       line += (line.empty() ? "" : " ") + word;
     }
-    all += (all.empty() ? "" : "\n" + indent) + line;
+    add(line);
   }
   return all;
 }
