@@ -6,6 +6,7 @@
 #include <set>
 
 #include "train/printable.h"
+#include "train/report/markup.h"
 
 namespace mg {
 
@@ -20,13 +21,8 @@ struct SplitCounts {
   std::set<std::string> subjects, recordings;
 };
 
-std::string shortened(const std::string& name, std::size_t most) {
-  std::string text = printable(name);
-  if (text.size() <= most) return text;
-  std::size_t end = most - 3;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // whole characters
-  return text.substr(0, end) + "...";
-}
+// Of a file that anyone may have made, for a terminal.
+std::string shown(const std::string& name, std::size_t most) { return shortened(printable(name), most); }
 
 template <class Names>
 std::string listed(const Names& names) {
@@ -34,7 +30,7 @@ std::string listed(const Names& names) {
   std::size_t count = 0;
   for (const std::string& name : names) {
     if (++count > kNamed) return text + fmt::format(" and {} more", names.size() - kNamed);
-    text += (text.empty() ? "" : ", ") + shortened(name, 40);
+    text += (text.empty() ? "" : ", ") + shown(name, 40);
   }
   return text;
 }
@@ -101,7 +97,7 @@ class Summary {
 
  private:
   std::string table() const {
-    std::string text = fmt::format("{:<40}{:>8}{:>9}{:>8}{:>12}\n", shortened(manifest_.path.string(), 40),
+    std::string text = fmt::format("{:<40}{:>8}{:>9}{:>8}{:>12}\n", shown(manifest_.path.string(), 40),
                                    "clips", "classes", "people", "recordings");
     for (const auto& [name, use] : {std::pair("train", "to learn from"), std::pair("val", "to watch it"),
                                     std::pair("test", "not used in training")}) {
@@ -110,7 +106,7 @@ class Summary {
     }
     for (const auto& [name, counts] : splits_) {
       if (is_standard(name)) continue;
-      text += row(name.empty() ? "(no split) not used" : shortened(name, 20) + " not used", counts);
+      text += row(name.empty() ? "(no split) not used" : shown(name, 20) + " not used", counts);
     }
     return text;
   }

@@ -3,9 +3,9 @@
 //
 // What it needs of the other is copied when it starts, so that the other may go away:
 //
-//   from/run.json                  where it comes from: the run's name, and of each stage the step and the
-//   hash from/config.toml, vocab.txt, classes.json, emotions.json from/<stage>/                  a
-//   checkpoint's model of each stage that was finished
+//   from/run.json      the run's name, and of each stage the step and the hash
+//   from/config.toml, vocab.txt, classes.json, emotions.json
+//   from/<stage>/      a checkpoint's model, of each stage that was finished
 #pragma once
 
 #include <map>

@@ -1,8 +1,8 @@
 #include "train/report/live_report.h"
 
 #include <cstdio>
+#include <exception>
 
-#include "engine/error.h"
 #include "train/report/report.h"
 
 namespace mg {
@@ -17,7 +17,7 @@ void LiveReport::refresh() {
   if (failed_ || Clock::now() - written_ < kApart) return;
   try {
     write_report(run_, true);
-  } catch (const Error& e) {
+  } catch (const std::exception& e) {
     failed_ = true;
     std::fprintf(stderr, "the report is not kept up to date: %s\n", e.what());
   }
